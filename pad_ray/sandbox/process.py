@@ -1,0 +1,129 @@
+"""The owner's side of one zygote process: start, ask, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pad_ray.sandbox.limits import Limits
+from pad_ray.sandbox.wire import STRETCH, Reply, read_frame, read_reply, write_frame
+
+# The packages' own __init__ files are left out: they import what the zygote must not carry.
+_BOOT = """
+import sys
+sys.path[:] = [p for p in sys.path if p]
+from types import ModuleType
+for name, path in (("pad_ray", sys.argv[1]), ("pad_ray.sandbox", sys.argv[1] + "/sandbox")):
+    sys.modules[name] = ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from pad_ray.sandbox.zygote import main
+main()
+"""
+_START_S = 60.0
+_GRACE_S = 60.0
+_END_S = 2.0
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot work here, or is closed; never raised for a program's sake."""
+
+
+class ZygoteDied(Exception):
+    """The zygote ended or hangs; start another."""
+
+
+class Zygote:
+    """A running zygote for programs under `limits`; not thread-safe.
+
+    Raises SandboxError if it cannot start or the kernel refuses a required layer.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        if not sys.platform.startswith("linux"):
+            raise SandboxError(
+                f"the sandbox needs Linux, not {sys.platform}: run it in a container"
+            )
+        self._patience_s = limits.wall_s * STRETCH + _GRACE_S
+        self._process = _spawn(limits)
+        self.layers = self._greeting()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def ask(self, source: bytes) -> Reply:
+        """Have one program run. Raises ZygoteDied; the zygote is of no more use then."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            write_frame(self._process.stdin.fileno(), source)
+            deadline = time.monotonic() + self._patience_s
+            return read_reply(self._process.stdout.fileno(), deadline)
+        except (OSError, EOFError) as error:
+            raise ZygoteDied from error
+
+    def end(self) -> None:
+        """End the process and its child, and reap it; safe to call twice."""
+        self.abandon()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def abandon(self) -> None:
+        """Close this process's ends of the pipes."""
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _greeting(self) -> dict[str, bool]:
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        try:
+            frame = read_frame(self._process.stdout.fileno(), time.monotonic() + _START_S)
+            greeting = json.loads(frame)
+        except (OSError, EOFError) as error:
+            self._process.kill()
+            lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            self.end()
+            reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+            raise SandboxError(f"the sandbox's zygote did not start: {reason}") from error
+        if "error" in greeting:
+            self.end()
+            raise SandboxError(
+                f"no sandbox here: {greeting['error']} (programs run only behind seccomp; "
+                "use a Linux kernel and container runtime that allow it)"
+            )
+        self._process.stderr.close()
+        layers: dict[str, bool] = greeting["layers"]
+        return layers
+
+
+def _spawn(limits: Limits) -> subprocess.Popen[bytes]:
+    settings = [os.getpid(), limits.wall_s, limits.cpu_s, limits.memory_mb, limits.output_kb]
+    package = Path(__file__).resolve().parent.parent
+    # Not -I: it would ignore PYTHONHASHSEED. With no other variable set, and the empty path
+    # entry dropped, the interpreter is just as isolated.
+    environment = {"PYTHONHASHSEED": "0"}
+    if "LD_LIBRARY_PATH" in os.environ:  # some builds find libpython by it; the zygote clears it
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    command = [sys.executable, "-s", "-S", "-B", "-c", _BOOT, str(package), json.dumps(settings)]
+    try:
+        return subprocess.Popen(
+            command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SandboxError(f"the sandbox's zygote did not start: {error}") from error
