@@ -1,0 +1,73 @@
+"""Progress of long work, polled from what it has written: a bar on a terminal, else lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_POLL_S = 1.0
+_LINE_EVERY_S = 15.0
+
+
+@contextmanager
+def watch(title: str, total: int, poll: Callable[[], tuple[int, str]]) -> Iterator[None]:
+    """Show (done, remark) as `poll` gives it, out of `total`, while the block runs."""
+    stop = threading.Event()
+    show = _show_bar if sys.stdout.isatty() else _print_lines
+    thread = threading.Thread(target=show, args=(title, total, poll, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _show_bar(
+    title: str, total: int, poll: Callable[[], tuple[int, str]], stop: threading.Event
+) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+    )
+    with Progress(*columns, console=Console()) as progress:
+        task = progress.add_task(title, total=total, remark="")
+        ended = False
+        while not ended:
+            ended = stop.wait(_POLL_S)
+            done, remark = poll()
+            progress.update(task, completed=done, remark=remark)
+
+
+def _print_lines(
+    title: str, total: int, poll: Callable[[], tuple[int, str]], stop: threading.Event
+) -> None:
+    started = time.monotonic()
+    first = shown = poll()[0]
+    ended = False
+    while not ended:
+        ended = stop.wait(_LINE_EVERY_S)
+        done, remark = poll()
+        if done == shown:
+            continue
+        shown = done
+        elapsed = time.monotonic() - started
+        left = elapsed / max(1, done - first) * (total - done)
+        print(f"{title}: {done}/{total} in {elapsed:.0f} s, about {left:.0f} s left {remark}")

@@ -1,0 +1,65 @@
+"""Joining a Ray cluster, or starting a local one, in the same way for every job."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import ray
+import ray.data
+
+from pad_ray.errors import ResourceError
+
+# Ray Data's row checkpointing and fixed actor pools need a few logical CPUs side by side and
+# deadlock with two; on small machines a local Ray counts each core more than once.
+_LOCAL_CPUS = 4
+_OBJECT_STORE_BYTES = 512 * 1024**2
+
+
+def connect() -> None:
+    """Join the cluster at RAY_ADDRESS, or start a local Ray; does nothing when connected.
+
+    `ray job submit` sets RAY_ADDRESS for its driver. Raises `ResourceError` when the address
+    does not answer.
+    """
+    _quieten()
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS", "local")
+    try:
+        if address == "local":
+            # Ray's own processes complain on the terminal about harmless things; the log level
+            # must be in the environment before they start.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+            ray.init(
+                "local",
+                num_cpus=max(_LOCAL_CPUS, os.cpu_count() or 1),
+                object_store_memory=_OBJECT_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        else:
+            ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except ConnectionError as error:
+        raise ResourceError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+
+
+def cluster_resources() -> dict[str, float]:
+    """Return the cluster's total resources by name."""
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def node_resources() -> list[dict[str, float]]:
+    """Return each living node's resources by name."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
+
+
+def _quieten() -> None:
+    """Leave the terminal to the jobs' own progress; Ray keeps its logs in its session folder."""
+    for name in ("ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False

@@ -1,0 +1,142 @@
+"""A stage's directory: what it was made from, whether it is complete, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import pad_ray
+from pad_ray.config import Settings
+from pad_ray.errors import ConfigError, DataError
+
+MANIFEST = "manifest.json"
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An open stage directory; `complete` holds the manifest of an earlier, finished run."""
+
+    out: Path
+    job: str
+    record: dict[str, Any]
+    started: float
+    complete: dict[str, Any] | None
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.record)
+
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Write the manifest, which marks the stage as complete, and return it."""
+        manifest = {
+            "job": self.job,
+            "fingerprint": self.fingerprint,
+            **result,
+            "config": self.record["settings"],
+            "inputs": self.record["inputs"],
+            "versions": versions(),
+            "wall_s": round(time.time() - self.started, 3),
+            "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_json(self.out / MANIFEST, manifest)
+        return manifest
+
+
+def fingerprint(record: object) -> str:
+    """Return 16 hex digits that change with any value of a JSON-ready record."""
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_fingerprint(path: Path) -> str:
+    """Return the first 16 hex digits of a file's SHA-256."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def stage_record(settings: Settings, inputs: dict[str, str]) -> dict[str, Any]:
+    """Return what decides a stage's rows: its settings and its inputs' fingerprints."""
+    return {"settings": settings.row_settings(), "inputs": inputs}
+
+
+def open_stage(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
+    """Start or take up a stage in `out`; refuse a directory made by other settings."""
+    record = stage_record(settings, inputs)
+    if (out / CONFIG).is_file():
+        _refuse_other_settings(out, job, record)
+    elif out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"out: {out} is not empty and was not made by this job; name another")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out: cannot make {out}: {error.strerror}") from error
+    text = yaml.safe_dump({"job": job, **record}, sort_keys=False, allow_unicode=True)
+    write_text(out / CONFIG, text)
+    manifest = out / MANIFEST
+    complete = read_manifest(out) if manifest.is_file() else None
+    return Stage(out, job, record, time.time(), complete)
+
+
+def _refuse_other_settings(out: Path, job: str, record: dict[str, Any]) -> None:
+    old = yaml.safe_load((out / CONFIG).read_text()) or {}
+    if old.get("job") != job:
+        raise ConfigError(f"out: {out} was made by job '{old.get('job')}'; name another directory")
+    changed = [
+        f"{field} ({before.get(field)!r} there, {after.get(field)!r} now)"
+        for before, after in ((old.get(part, {}), record[part]) for part in ("settings", "inputs"))
+        for field in sorted({*before, *after})
+        if before.get(field) != after.get(field)
+    ]
+    if changed:
+        raise ConfigError(
+            f"out: {out} was made with other settings: {'; '.join(changed)}; "
+            "name another directory or delete this one"
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a stage's manifest; `DataError` if the folder holds no finished stage."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError:
+        raise DataError(f"{folder}: no {MANIFEST}: not a finished stage of pad-ray") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / MANIFEST}: cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise DataError(f"{folder / MANIFEST}: expected a JSON object")
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    packages = ("ray", "torch", "transformers", "deepspeed", "pyarrow")
+    return {
+        "pad_ray": pad_ray.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON at once or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text at once or not at all: a reader never sees half a file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
