@@ -1,0 +1,168 @@
+"""Tasks whose problems come from a file: GSM8K, the PAL collections and a user's own JSONL."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pad_ray.errors import DataError
+from pad_ray.records import Problem
+from pad_ray.tasks.base import Exemplar, Task, numbers_equal, texts_equal
+
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)")
+
+EXEMPLARS = (
+    Exemplar(
+        "A bakery fills 6 trays with 24 rolls each. By noon it has sold 95 rolls. "
+        "How many rolls are left?",
+        "def solution():\n"
+        "    trays = 6\n"
+        "    rolls_per_tray = 24\n"
+        "    rolls_sold = 95\n"
+        "    rolls_baked = trays * rolls_per_tray\n"
+        "    rolls_left = rolls_baked - rolls_sold\n"
+        "    return rolls_left\n",
+    ),
+    Exemplar(
+        "Priya reads 18 pages a day on weekdays and twice as many on each weekend day. "
+        "How many pages does she read in three weeks?",
+        "def solution():\n"
+        "    pages_per_weekday = 18\n"
+        "    pages_per_weekend_day = pages_per_weekday * 2\n"
+        "    pages_per_week = pages_per_weekday * 5 + pages_per_weekend_day * 2\n"
+        "    pages_in_three_weeks = pages_per_week * 3\n"
+        "    return pages_in_three_weeks\n",
+    ),
+    Exemplar(
+        "A jacket costs $80. The shop takes 25% off and then adds 10% tax to the lower price. "
+        "What does Omar pay, in dollars?",
+        "def solution():\n"
+        "    jacket_price = 80\n"
+        "    discount = jacket_price * 25 / 100\n"
+        "    price_after_discount = jacket_price - discount\n"
+        "    tax = price_after_discount * 10 / 100\n"
+        "    total_price = price_after_discount + tax\n"
+        "    return total_price\n",
+    ),
+    Exemplar(
+        "Two buses carry 90 children to a museum. The large bus holds 14 more children than the "
+        "small one. How many children ride in the small bus?",
+        "def solution():\n"
+        "    total_children = 90\n"
+        "    extra_in_large_bus = 14\n"
+        "    children_in_two_small_buses = total_children - extra_in_large_bus\n"
+        "    children_in_small_bus = children_in_two_small_buses / 2\n"
+        "    return children_in_small_bus\n",
+    ),
+)
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSONL file; `DataError` names a malformed line."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, _parse_object(path, number, line)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text: {error.reason}") from error
+
+
+def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        raise DataError(f"{path}, line {number}: malformed JSON: {what}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: expected a JSON object, found {line.strip()[:40]}")
+    return row
+
+
+def plain_number(text: str) -> str | None:
+    """Return the number in text such as "$1,250.50" as plain digits, or None if it is none."""
+    bare = text.strip().strip("$€£%").strip().removesuffix(".")
+    if not _NUMBER.fullmatch(bare):
+        return None
+    return bare.replace(",", "").removeprefix("+")
+
+
+def _text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
+    value = row.get(field)
+    if value is None:
+        found = ", ".join(sorted(map(str, row))) or "nothing"
+        raise DataError(f"{path}, line {number}: field '{field}' is missing (found: {found})")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"{path}, line {number}: field '{field}' must be text or a number")
+    text = format(value, ".15g") if isinstance(value, float) else str(value)
+    if not text.strip():
+        raise DataError(f"{path}, line {number}: field '{field}' is empty")
+    return text
+
+
+def _gold_number(path: Path, number: int, field: str, text: str) -> str:
+    gold = plain_number(text)
+    if gold is None:
+        try:
+            gold = format(float(text), ".15g")
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: field '{field}' must hold a number, found {text[:40]!r}"
+            ) from None
+    return gold
+
+
+def load_gsm8k(path: Path) -> Iterator[Problem]:
+    """Read the public GSM8K format: `question`, and `answer` = worked solution + "#### gold"."""
+    for number, row in read_jsonl(path):
+        question = _text_field(path, number, row, "question")
+        worked = _text_field(path, number, row, "answer")
+        rationale, marker, gold = worked.rpartition("####")
+        if not marker:
+            raise DataError(f"{path}, line {number}: field 'answer' has no '#### gold' line")
+        answer = _gold_number(path, number, "answer", gold)
+        yield Problem.make("gsm8k", question, answer, rationale=rationale.rstrip())
+
+
+def _pal_loader(task: str) -> Callable[[Path], Iterator[Problem]]:
+    """Read PAL's `input`/`target` format (SVAMP, ASDiv, MultiArith, GSM-Hard)."""
+
+    def load(path: Path) -> Iterator[Problem]:
+        for number, row in read_jsonl(path):
+            question = _text_field(path, number, row, "input")
+            target = _text_field(path, number, row, "target")
+            yield Problem.make(task, question, _gold_number(path, number, "target", target))
+
+    return load
+
+
+def load_jsonl(path: Path) -> Iterator[Problem]:
+    """Read a user's own `question`/`answer` rows; numbers and short texts are both answers."""
+    for number, row in read_jsonl(path):
+        question = _text_field(path, number, row, "question")
+        answer = _text_field(path, number, row, "answer").strip()
+        yield Problem.make("jsonl", question, plain_number(answer) or answer)
+
+
+def number_or_text_equal(value: object, answer: str) -> bool:
+    """Compare as numbers where the gold answer is one, else as text."""
+    try:
+        float(answer)
+    except ValueError:
+        return texts_equal(value, answer)
+    return numbers_equal(value, answer) or texts_equal(value, answer)
+
+
+FILE_TASKS = (
+    Task("gsm8k", numbers_equal, EXEMPLARS, load=load_gsm8k),
+    *(
+        Task(name, numbers_equal, EXEMPLARS, load=_pal_loader(name))
+        for name in ("svamp", "asdiv", "multiarith", "gsm_hard")
+    ),
+    Task("jsonl", number_or_text_equal, EXEMPLARS, load=load_jsonl),
+)
