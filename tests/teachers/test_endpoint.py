@@ -1,0 +1,321 @@
+"""The endpoint teacher against a real HTTP server, its failures included."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from pad_ray.errors import TeacherError
+from pad_ray.records import Completion, Problem
+from pad_ray.tasks.base import Exemplar
+from pad_ray.teachers.base import Request, Teacher
+from pad_ray.teachers.endpoint import EndpointSettings, EndpointTeacher
+from tests.teachers.openai_server import (
+    PROGRAM,
+    Call,
+    OpenAIServer,
+    Reply,
+    Script,
+    as_asked,
+    chat,
+    failure,
+    first_then,
+    openai_server,
+)
+
+KEY = "sk-very-secret-0123456789"
+EXEMPLARS = tuple(Exemplar(f"How many {n}?", f"def solution():\n    return {n}") for n in range(6))
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def teacher(server: OpenAIServer | str, **changes: object) -> EndpointTeacher:
+    base_url = server if isinstance(server, str) else server.base_url
+    values = {"base_url": base_url, "model": "m", "max_retries": 1, "timeout_s": 5} | changes
+    return EndpointTeacher(EndpointSettings.model_validate(values), EXEMPLARS, seed=7)
+
+
+def request(question: str = "How many apples?", samples: int = 1, first: int = 0) -> Request:
+    problem = Problem.make("t", question, "12")
+    return Request(problem, tuple(range(first, first + samples)))
+
+
+def ask(script: Script, samples: int = 1, **changes: object) -> list[Completion]:
+    with openai_server(script) as server:
+        (row,) = teacher(server, **changes).complete([request(samples=samples)])
+    return row
+
+
+def test_it_is_a_teacher() -> None:
+    as_protocol: Teacher = teacher("http://127.0.0.1:1/v1")
+    assert as_protocol.name == "endpoint"
+
+
+def test_the_request_holds_key_prompt_and_parameters() -> None:
+    with openai_server() as server:
+        teacher(server, shots=2, temperature=0.5, top_p=0.9, max_tokens=33).complete([request()])
+    (call,) = server.calls
+    messages = call.body.pop("messages")
+    assert call.path == "/v1/chat/completions"
+    assert call.headers["authorization"] == f"Bearer {KEY}"
+    assert [m["role"] for m in messages] == ["system", *["user", "assistant"] * 2, "user"]
+    assert "How many apples?" in messages[-1]["content"]
+    assert messages[2]["content"] == f"```python\n{EXEMPLARS[0].program}\n```"
+    assert 0 <= call.body.pop("seed") < 2**31
+    assert call.body == {"model": "m", "temperature": 0.5, "top_p": 0.9, "max_tokens": 33}
+
+
+def test_fields_that_some_models_refuse_can_be_left_out() -> None:
+    changes = {"send_seed": False, "temperature": None, "top_p": None}
+    with openai_server() as server:
+        teacher(server, max_tokens_field="max_completion_tokens", **changes).complete([request()])
+    assert set(server.calls[0].body) == {"model", "messages", "max_completion_tokens"}
+
+
+def test_samples_come_in_order_with_the_engines_token_totals() -> None:
+    with openai_server(lambda call: chat("a", "b", "c", usage=(100, 20))) as server:
+        rows = teacher(server, n_per_request=3).complete([request(samples=3), request("b", 3)])
+    assert [[c.text for c in row] for row in rows] == [["a", "b", "c"]] * 2
+    for row in rows:
+        assert sum(c.prompt_tokens or 0 for c in row) == 100
+        assert sum(c.completion_tokens or 0 for c in row) == 20
+    assert len(server.calls) == 2
+
+
+def test_an_engine_that_counts_no_tokens_gives_none() -> None:
+    assert ask(lambda call: chat(PROGRAM, usage=None)) == [Completion(PROGRAM)]
+
+
+def test_seeds_depend_on_run_problem_and_sample_alone() -> None:
+    def seeds(samples: int, first: int = 0, seed: int = 7, question: str = "q") -> set[int]:
+        with openai_server() as server:
+            asked = replace(teacher(server), seed=seed)
+            asked.complete([request(question, samples, first)])
+        return {call.body["seed"] for call in server.calls}
+
+    whole = seeds(4)
+    assert len(whole) == 4
+    assert seeds(2, first=2) < whole
+    assert not seeds(4, seed=8) & whole
+    assert not seeds(4, question="other") & whole
+
+
+def test_retry_after_is_waited_for_on_429() -> None:
+    start = time.monotonic()
+    row = ask(first_then(1, failure(429, retry_after="1.5")))
+    assert row[0].text == PROGRAM
+    assert time.monotonic() - start >= 1.5
+
+
+@pytest.mark.parametrize("fault", [failure(500), failure(503), Reply(502, "<html>bad gateway")])
+def test_a_passing_server_fault_is_retried(fault: Reply) -> None:
+    assert ask(first_then(1, fault))[0].text == PROGRAM
+
+
+def test_a_passing_timeout_is_retried() -> None:
+    slow = Reply(body={}, delay_s=1.0)
+    assert ask(first_then(1, slow), timeout_s=0.3)[0].text == PROGRAM
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "remedy"),
+    [
+        (failure(500, "engine died"), "HTTP 500: engine died", "run the same command again"),
+        (failure(429, "quota is spent"), "HTTP 429: quota is spent", "quota"),
+        (failure(404, "no model m"), "HTTP 404: no model m", "serves the model 'm'"),
+        (failure(401, f"bad key {KEY}"), "key is refused (HTTP 401)", "OPENAI_API_KEY"),
+        (failure(403, f"bad key {KEY}"), "key is refused (HTTP 403)", "OPENAI_API_KEY"),
+        (Reply(body="<!doctype html><p>Welcome"), "no chat completion", "/v1"),
+        (Reply(body={"answer": 12}), "no chat completion", "/v1"),
+        (Reply(body=[1, 2]), "no chat completion", "/v1"),
+        (Reply(body={"choices": "none"}), "no chat completion", "/v1"),
+        (Reply(body={}, delay_s=0.6), "no answer within 0.3 s", "timeout_s"),
+    ],
+)
+@pytest.mark.parametrize("call", ["check", "complete"])
+def test_what_would_fail_every_request_is_one_clear_line(
+    fault: Reply, said: str, remedy: str, call: str
+) -> None:
+    with openai_server(lambda _: fault) as server:
+        asked = teacher(server, timeout_s=0.3, max_retries=0)
+        with pytest.raises(TeacherError) as raised:
+            asked.check() if call == "check" else asked.complete([request(samples=2)])
+    text = str(raised.value)
+    assert said in text and remedy in text and server.base_url in text
+    assert "\n" not in text and KEY not in text
+
+
+def test_a_key_quoted_in_any_fault_is_blotted_out() -> None:
+    with (
+        openai_server(lambda _: failure(500, f"sent {KEY}\nhere")) as server,
+        pytest.raises(TeacherError, match=r"sent \[key\] here"),
+    ):
+        teacher(server, max_retries=0).complete([request()])
+    with openai_server(lambda _: failure(400, f"sent {KEY}")) as server:
+        ((completion,),) = teacher(server).complete([request()])
+    assert completion.error == "HTTP 400: sent [key]"
+
+
+def test_nobody_listening_is_a_teacher_error() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        asked = teacher(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", max_retries=0)
+        with pytest.raises(TeacherError, match=r"cannot be reached .*start the server"):
+            asked.check()
+
+
+def test_check_is_one_request_and_accepts_a_working_endpoint() -> None:
+    with openai_server() as server:
+        teacher(server).check()
+    assert len(server.calls) == 1
+
+
+def test_check_reports_a_parameter_that_the_model_refuses() -> None:
+    refusal = failure(400, "Unsupported parameter: 'max_tokens'")
+    with (
+        openai_server(lambda _: refusal) as server,
+        pytest.raises(TeacherError, match=r"refuses the request.*'max_tokens'"),
+    ):
+        teacher(server).check()
+
+
+def test_the_key_is_needed_but_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with openai_server() as server:
+        teacher(server).check()
+    assert server.calls[0].headers["authorization"] == "Bearer none"
+    with pytest.raises(TeacherError, match="no key; put it in the environment variable MY_KEY"):
+        teacher("http://teacher.invalid/v1", api_key_env="MY_KEY").check()
+
+
+def test_a_key_that_no_header_can_hold_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nfoo")
+    with pytest.raises(TeacherError, match="spaces or non-ASCII") as raised:
+        teacher("http://127.0.0.1:1/v1").check()
+    assert KEY not in str(raised.value)
+
+
+def test_a_server_that_ignores_n_is_asked_one_by_one() -> None:
+    with openai_server(lambda call: chat(f"text {call.number}")) as server:
+        asked = teacher(server, n_per_request=4, concurrency=1)
+        first, second = (asked.complete([request(samples=4)])[0] for _ in range(2))
+    assert [c.text for c in first] == [f"text {n}" for n in range(4)]
+    assert [c.text for c in second] == [f"text {n}" for n in range(4, 8)]
+    assert [call.body.get("n") for call in server.calls] == [4, *[None] * 7]
+    assert len({call.body["seed"] for call in server.calls[:4]}) == 4
+
+
+def test_a_server_that_refuses_n_is_asked_one_by_one() -> None:
+    def script(call: Call) -> Reply:
+        return failure(400, "n must be 1") if call.body.get("n", 1) > 1 else as_asked(call)
+
+    with openai_server(script) as server:
+        asked = teacher(server, n_per_request=3)
+        rows = [asked.complete([request(samples=3)])[0] for _ in range(2)]
+    assert [[c.text for c in row] for row in rows] == [[PROGRAM] * 3] * 2
+    assert [call.body.get("n") for call in server.calls] == [3, *[None] * 6]
+
+
+def test_more_choices_than_asked_for_are_left_out() -> None:
+    assert [c.text for c in ask(lambda call: chat("a", "b", "c"))] == ["a"]
+
+
+def test_no_choices_at_all_cost_only_the_sample() -> None:
+    (completion,) = ask(lambda call: chat())
+    assert completion.error == "the endpoint returned no choice"
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (chat(None), "the completion is empty (finish_reason stop)"),
+        (chat("  \n"), "the completion is empty (finish_reason stop)"),
+        (chat("", finish_reason="content_filter"), "the content filter withheld the completion"),
+        (
+            chat("", message={"content": None, "refusal": "I will\nnot."}),
+            "the model refused: I will not.",
+        ),
+    ],
+)
+def test_an_empty_choice_is_an_error_with_its_tokens(reply: Reply, error: str) -> None:
+    assert ask(lambda _: reply) == [Completion("", 100, 20, error=error)]
+
+
+def test_a_completion_cut_at_max_tokens_is_kept() -> None:
+    (completion,) = ask(lambda _: chat("def solution():\n    a =", finish_reason="length"))
+    assert completion.text == "def solution():\n    a =" and completion.error is None
+
+
+def test_a_refused_problem_costs_no_other() -> None:
+    def script(call: Call) -> Reply:
+        refused = "forbidden" in call.body["messages"][-1]["content"]
+        return failure(400, "content policy") if refused else as_asked(call)
+
+    with openai_server(script) as server:
+        asked = teacher(server, n_per_request=2)
+        rows = asked.complete([request("a", 2), request("forbidden", 2), request("b", 2)])
+    assert [c.text for c in rows[0] + rows[2]] == [PROGRAM] * 4
+    assert [c.error for c in rows[1]] == ["HTTP 400: content policy"] * 2
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_requests_in_flight_are_bounded_and_the_bound_is_used(concurrency: int) -> None:
+    with openai_server(lambda _: Reply(body=chat(PROGRAM).body, delay_s=0.05)) as server:
+        requests = [request(f"q{n}", 2) for n in range(6)]
+        rows = teacher(server, concurrency=concurrency).complete(requests)
+    assert server.most_in_flight == concurrency
+    assert [len(row) for row in rows] == [2] * 6
+
+
+def test_rows_keep_their_order_when_answers_come_out_of_order() -> None:
+    def script(call: Call) -> Reply:
+        question = call.body["messages"][-1]["content"]
+        return Reply(body=chat(question).body, delay_s=0.2 if "q0" in question else 0)
+
+    with openai_server(script) as server:
+        rows = teacher(server).complete([request(f"q{n}") for n in range(4)])
+    assert [row[0].text for row in rows] == [f"Question: q{n}" for n in range(4)]
+
+
+def test_a_fatal_answer_stops_the_rest_of_the_batch() -> None:
+    with (
+        openai_server(lambda _: Reply(401, {}, delay_s=0.02)) as server,
+        pytest.raises(TeacherError),
+    ):
+        teacher(server, concurrency=2).complete([request(f"q{n}") for n in range(200)])
+    assert len(server.calls) < 50
+
+
+def test_it_can_be_pickled_after_use_and_never_carries_the_key() -> None:
+    with openai_server() as server:
+        asked = teacher(server)
+        asked.check()
+        pickled = pickle.dumps(asked)
+        again = pickle.loads(pickled)
+        assert again == asked
+        assert again.complete([request()])[0][0].text == PROGRAM
+    assert KEY.encode() not in pickled
+    assert KEY not in repr(asked) and KEY not in asked.settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["ftp://host/v1", "host:8000/v1", "http://me:hunter2@host/v1", "http://h/v1?key=hunter2"],
+)
+def test_a_bad_address_is_refused_without_quoting_it(base_url: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        EndpointSettings(base_url=base_url, model="m")
+    assert "base_url" in str(raised.value) and "hunter2" not in str(raised.value)
+
+
+def test_every_setting_is_described() -> None:
+    properties = EndpointSettings.model_json_schema()["properties"]
+    assert all(entry.get("description") for entry in properties.values())
