@@ -1,0 +1,295 @@
+"""Students and their tokenizers, and the text formats they are trained and asked in.
+
+A student comes from a hub id, a local folder, a GGUF file or a from-scratch configuration
+(`scratch:<size>`), encoder-decoder (T5, CodeT5) or decoder-only (Llama, Qwen, GPT kinds).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+from transformers.utils import logging as transformers_logging
+
+from pad_ray.errors import ConfigError, StudentError
+
+TargetFormat = Literal["program", "cot"]
+CARD_FILE = "pad_ray_student.json"
+
+_SOURCES: dict[TargetFormat, str] = {
+    "program": "Question: {question}\nProgram:\n",
+    "cot": "Question: {question}\nAnswer:\n",
+}
+_PAD, _EOS = "<pad>", "</s>"
+
+
+@dataclass(frozen=True)
+class StudentCard:
+    """What a saved student was trained to write, kept beside its weights."""
+
+    format: TargetFormat
+    origin: str
+
+
+@dataclass(frozen=True)
+class Student:
+    """A model with its tokenizer and card; `model` is in evaluation mode after loading."""
+
+    model: PreTrainedModel
+    tokenizer: Any
+    card: StudentCard
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        return bool(self.model.config.is_encoder_decoder)
+
+
+@dataclass(frozen=True)
+class ScratchSize:
+    """Width and depth of a from-scratch student."""
+
+    kind: Literal["llama", "t5"]
+    hidden: int
+    layers: int
+    heads: int
+    vocabulary: int
+
+
+SCRATCH_SIZES: dict[str, ScratchSize] = {
+    "tiny": ScratchSize("llama", 64, 2, 4, 1024),
+    "small": ScratchSize("llama", 192, 4, 6, 2048),
+    "medium": ScratchSize("llama", 384, 6, 6, 4096),
+    "t5-tiny": ScratchSize("t5", 64, 2, 4, 1024),
+    "t5-small": ScratchSize("t5", 192, 3, 6, 2048),
+}
+
+
+def format_source(question: str, target_format: TargetFormat) -> str:
+    """Return what the student reads; the same text in training and at inference."""
+    return _SOURCES[target_format].format(question=question.strip())
+
+
+def tokenise_source(tokenizer: Any, source: str, is_encoder_decoder: bool) -> list[int]:
+    """Return the ids of `source`, with the special tokens the family wants around an input."""
+    if is_encoder_decoder:
+        return list(tokenizer(source).input_ids)
+    ids = list(tokenizer(source, add_special_tokens=False).input_ids)
+    bos = tokenizer.bos_token_id
+    return [bos, *ids] if bos is not None and bos != tokenizer.eos_token_id else ids
+
+
+def tokenise_target(tokenizer: Any, target: str) -> list[int]:
+    """Return the ids of `target`, closed by the end-of-sequence token."""
+    ids = tokenizer(text_target=target, add_special_tokens=False).input_ids
+    return [*ids, tokenizer.eos_token_id]
+
+
+def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> Student:
+    """Load a student for inference or further training from a folder, hub id or GGUF file."""
+    text = str(source)
+    transformers_logging.disable_progress_bar()
+    if text.startswith("scratch:"):
+        raise ConfigError("student: a scratch student is made by training, not loaded")
+    try:
+        student = _load_gguf(Path(text), dtype) if text.endswith(".gguf") else _load(text, dtype)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise StudentError(
+            f"student: cannot load '{text}': {reason} "
+            "(expected a model folder, a hub id, a .gguf file or scratch:<size>)"
+        ) from error
+    student.model.eval()
+    return student
+
+
+def _load(source: str, dtype: torch.dtype) -> Student:
+    config = AutoConfig.from_pretrained(source)
+    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = auto.from_pretrained(source, config=config, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    return Student(model, _with_padding(tokenizer), read_card(Path(source), source))
+
+
+def _load_gguf(path: Path, dtype: torch.dtype) -> Student:
+    if not path.is_file():
+        raise StudentError(f"student: {path}: no such file")
+    folder, file = str(path.parent), path.name
+    quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype)
+    config = quantised.config
+    # transformers refuses to save a model that remembers its GGUF origin.
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model.load_state_dict(quantised.state_dict())
+    model.tie_weights()
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+    return Student(model, _with_padding(tokenizer), StudentCard("program", path.name))
+
+
+def _with_padding(tokenizer: Any) -> Any:
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def read_card(folder: Path, origin: str) -> StudentCard:
+    """Return the card saved in a folder; a student without one is asked for programs."""
+    file = folder / CARD_FILE
+    return (
+        StudentCard(**json.loads(file.read_text()))
+        if file.is_file()
+        else StudentCard("program", origin)
+    )
+
+
+def scratch_size(source: str) -> ScratchSize:
+    """Return the size named by `scratch:<size>`."""
+    name = source.removeprefix("scratch:")
+    if name not in SCRATCH_SIZES:
+        known = ", ".join(SCRATCH_SIZES)
+        raise ConfigError(f"student: unknown size '{source}'; known: scratch:<size> with {known}")
+    return SCRATCH_SIZES[name]
+
+
+def make_scratch_student(
+    source: str, texts: Iterable[str], *, card: StudentCard, seed: int
+) -> Student:
+    """Make an untrained student whose byte-level BPE tokenizer is trained on `texts`.
+
+    Digits are single tokens, so that numbers are copied digit by digit.
+    """
+    size = scratch_size(source)
+    tokenizer = _train_tokenizer(texts, size.vocabulary)
+    torch.manual_seed(seed)
+    model = _llama(size, tokenizer) if size.kind == "llama" else _t5(size, tokenizer)
+    return Student(model, tokenizer, card)
+
+
+def _train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[_PAD, _EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token=_PAD,
+        eos_token=_EOS,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def _llama(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=size.hidden,
+            intermediate_size=size.hidden * 3,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            num_key_value_heads=size.heads,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _t5(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=len(tokenizer),
+            d_model=size.hidden,
+            d_kv=size.hidden // size.heads,
+            d_ff=size.hidden * 3,
+            num_layers=size.layers,
+            num_heads=size.heads,
+            feed_forward_proj="gated-gelu",
+            decoder_start_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def save_student(student: Student, folder: Path) -> None:
+    """Write weights (safetensors), tokenizer and card so that `load_student(folder)` works."""
+    transformers_logging.disable_progress_bar()
+    folder.mkdir(parents=True, exist_ok=True)
+    student.model.save_pretrained(folder)
+    student.tokenizer.save_pretrained(folder)
+    (folder / CARD_FILE).write_text(json.dumps(asdict(student.card), indent=2) + "\n")
+
+
+@torch.inference_mode()
+def generate(student: Student, sources: Sequence[str], *, max_new_tokens: int) -> list[str]:
+    """Decode greedily, one text a source.
+
+    Sources are padded to the longest of the batch (on the left for decoder-only students).
+    """
+    ids = [
+        torch.tensor(tokenise_source(student.tokenizer, source, student.is_encoder_decoder))
+        for source in sources
+    ]
+    side: Literal["left", "right"] = "right" if student.is_encoder_decoder else "left"
+    device = student.model.device
+    pad = student.tokenizer.pad_token_id
+    batch = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side=side)
+    mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True, padding_side=side)
+    output = student.model.generate(
+        input_ids=batch.to(device),
+        attention_mask=mask.to(device),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        pad_token_id=pad,
+        eos_token_id=student.tokenizer.eos_token_id,
+    )
+    start = 1 if student.is_encoder_decoder else batch.shape[1]
+    return list(student.tokenizer.batch_decode(output[:, start:], skip_special_tokens=True))
+
+
+@torch.inference_mode()
+def target_logprobs(student: Student, source: str, target_ids: Sequence[int]) -> list[float]:
+    """Return log p of each target token (nats) given the source and the tokens before it."""
+    source_ids = tokenise_source(student.tokenizer, source, student.is_encoder_decoder)
+    target = torch.tensor([list(target_ids)], device=student.model.device)
+    given = torch.tensor([source_ids], device=student.model.device)
+    if student.is_encoder_decoder:
+        logits = student.model(input_ids=given, labels=target).logits[0]
+    else:
+        logits = student.model(input_ids=torch.cat([given, target], dim=1)).logits[0]
+        logits = logits[len(source_ids) - 1 : -1]
+    chosen = torch.log_softmax(logits.float(), dim=-1).gather(1, target[0][:, None])
+    return [float(value) for value in chosen[:, 0]]

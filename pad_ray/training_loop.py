@@ -1,0 +1,298 @@
+"""What each Ray Train worker does: the DeepSpeed loop over planned batches.
+
+The gradient of a step is that of the mean loss over all target tokens of the global batch,
+whatever the number of workers or micro-batches.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+import torch.distributed
+from datasets import Dataset, load_from_disk
+from torch.nn.utils.rnn import pad_sequence
+from transformers import get_scheduler
+
+from pad_ray.students import Student, load_student
+from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoch
+
+CHECKPOINT_TAG = "state"
+POSITION = "position.json"
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """The resolved, picklable settings of one training run."""
+
+    student: str
+    tokens: str
+    metrics: str
+    tensorboard: str | None
+    deepspeed: dict[str, Any]
+    batch_size: int
+    micro_batch_size: int
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    warmup_steps: int
+    precision: str
+    threads: int
+    log_every: int
+    evaluate_every: int
+    seed: int
+
+    @property
+    def sizes(self) -> BatchSizes:
+        return BatchSizes(self.batch_size, self.micro_batch_size)
+
+
+@dataclass
+class Position:
+    """Where a run stands: optimizer steps done, and tokens seen in this process."""
+
+    step: int
+    tokens: int
+    started: float
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Train from the last checkpoint, or the start, to the last step."""
+    import deepspeed
+
+    settings = LoopSettings(**config)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(settings.threads)
+        # Without this DeepSpeed compiles a shared-memory operator, which needs a compiler.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    torch.manual_seed(settings.seed)
+    student = load_student(settings.student, dtype=_DTYPES[settings.precision])
+    engine = _engine(student, settings)
+    train, validation = (load_from_disk(f"{settings.tokens}/{part}") for part in _PARTS)
+    position = Position(_restore(engine), 0, time.time())
+    log = MetricsLog(settings, position.step)
+    plan = BatchPlan(train, settings)
+    while position.step < settings.steps:
+        metrics = _train_step(engine, student, train, plan.at(position.step), position)
+        position.step += 1
+        if position.step % settings.log_every == 0 or position.step == settings.steps:
+            log.write({"step": position.step, "epoch": plan.epoch, **metrics})
+        if position.step % settings.evaluate_every == 0 or position.step == settings.steps:
+            loss = _validation_loss(engine, student, validation, settings)
+            log.write({"step": position.step, "epoch": plan.epoch, "validation_loss": loss})
+            _report(engine, position.step, loss)
+
+
+_PARTS = ("train", "validation")
+
+
+class BatchPlan:
+    """The run's batches by step; an epoch's plan is made when its first step is asked for."""
+
+    def __init__(self, train: Dataset, settings: LoopSettings) -> None:
+        self._lengths = list(train["length"])
+        self._settings = settings
+        self.epoch = 0
+        self._batches = self._plan(0)
+
+    def _plan(self, epoch: int) -> list[Batch]:
+        return plan_epoch(self._lengths, self._settings.sizes, self._settings.seed, epoch)
+
+    def at(self, step: int) -> Batch:
+        """Return global batch `step`."""
+        epoch, index = divmod(step, len(self._batches))
+        if epoch != self.epoch:
+            self._batches = self._plan(epoch)
+            self.epoch = epoch
+        return self._batches[index]
+
+
+def _engine(student: Student, settings: LoopSettings) -> Any:
+    import deepspeed
+
+    model = student.model
+    model.train()
+    config = settings.deepspeed
+    optimizer = schedule = None
+    if "optimizer" not in config:
+        optimizer = torch.optim.AdamW(
+            _parameter_groups(model, settings.weight_decay),
+            lr=settings.learning_rate,
+            betas=(0.9, 0.95),
+        )
+        if "scheduler" not in config:
+            schedule = get_scheduler(
+                settings.schedule, optimizer, settings.warmup_steps, settings.steps
+            )
+    engine, *_ = deepspeed.initialize(
+        model=model,
+        model_parameters=model.parameters() if optimizer is None else None,
+        optimizer=optimizer,
+        lr_scheduler=schedule,
+        config=config,
+        dist_init_required=False,
+    )
+    return engine
+
+
+def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    decayed = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _train_step(
+    engine: Any, student: Student, train: Dataset, batch: Batch, position: Position
+) -> dict[str, float]:
+    world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+    shares = micro_batches_of(batch, rank, world)
+    rows = train[[row for micro in batch for row in micro]]
+    total = sum(len(target) for target in rows["target"])
+    loss_sum = torch.zeros((), device=engine.device)
+    accumulation = engine.gradient_accumulation_steps()
+    # An epoch's last batch may be short, and every rank must take part in the collectives:
+    # an empty share runs a row at weight 0.
+    for micro in shares + [[]] * (accumulation - len(shares)):
+        loss = _loss_sum(engine, student, train[micro or batch[0][:1]]) * float(bool(micro))
+        # DeepSpeed averages over ranks and accumulation steps; this makes it a mean over tokens.
+        engine.backward(loss * (world * accumulation / total))
+        engine.step()
+        loss_sum += loss.detach()
+    torch.distributed.all_reduce(loss_sum)
+    position.tokens += sum(rows["length"])
+    return {
+        "loss": loss_sum.item() / total,
+        "learning_rate": engine.get_lr()[0],
+        "gradient_norm": float(engine.get_global_grad_norm() or 0.0),
+        "tokens_per_s": position.tokens / (time.time() - position.started),
+    }
+
+
+def _loss_sum(engine: Any, student: Student, rows: dict[str, list[list[int]]]) -> torch.Tensor:
+    """Return the summed negative log-likelihood (nats) of the rows' target tokens."""
+    inputs, labels = collate(rows, student)
+    inputs = {name: tensor.to(engine.device) for name, tensor in inputs.items()}
+    labels = labels.to(engine.device)
+    logits = engine(**inputs, use_cache=False).logits
+    if not student.is_encoder_decoder:
+        logits, labels = logits[:, :-1], labels[:, 1:]
+    return torch.nn.functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]).float(),
+        labels.reshape(-1),
+        ignore_index=-100,
+        reduction="sum",
+    )
+
+
+def collate(
+    rows: dict[str, list[list[int]]], student: Student
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Pad rows of token ids on the right; labels are -100 outside the target."""
+    pad = student.tokenizer.pad_token_id
+    sources = [torch.tensor(ids) for ids in rows["source"]]
+    targets = [torch.tensor(ids) for ids in rows["target"]]
+    if student.is_encoder_decoder:
+        labels = pad_sequence(targets, batch_first=True, padding_value=-100)
+        inputs = {
+            "input_ids": pad_sequence(sources, batch_first=True, padding_value=pad),
+            "decoder_input_ids": student.model.prepare_decoder_input_ids_from_labels(labels),
+        }
+        full = sources
+    else:
+        full = [torch.cat(pair) for pair in zip(sources, targets, strict=True)]
+        masked = [
+            torch.cat([torch.full_like(source, -100), target])
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        labels = pad_sequence(masked, batch_first=True, padding_value=-100)
+        inputs = {"input_ids": pad_sequence(full, batch_first=True, padding_value=pad)}
+    ones = [torch.ones_like(ids) for ids in full]
+    inputs["attention_mask"] = pad_sequence(ones, batch_first=True)
+    return inputs, labels
+
+
+@torch.no_grad()
+def _validation_loss(
+    engine: Any, student: Student, validation: Dataset, settings: LoopSettings
+) -> float:
+    """Return the mean negative log-likelihood (nats) a target token over the validation rows."""
+    if len(validation) == 0:
+        return math.nan
+    engine.eval()
+    world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+    totals = torch.zeros(2, dtype=torch.float64, device=engine.device)
+    for batch in plan_epoch(list(validation["length"]), settings.sizes, settings.seed, 0):
+        for micro in micro_batches_of(batch, rank, world):
+            rows = validation[micro or batch[0][:1]]
+            weight = float(bool(micro))
+            totals[0] += _loss_sum(engine, student, rows).double() * weight
+            totals[1] += sum(len(target) for target in rows["target"]) * weight
+    torch.distributed.all_reduce(totals)
+    engine.train()
+    return float(totals[0] / totals[1])
+
+
+def _report(engine: Any, step: int, validation_loss: float) -> None:
+    # Every rank saves its shard of the ZeRO state; Ray merges the folders into one checkpoint.
+    with tempfile.TemporaryDirectory() as folder:
+        engine.save_checkpoint(folder, tag=CHECKPOINT_TAG)
+        (Path(folder) / POSITION).write_text(json.dumps({"step": step}))
+        torch.distributed.barrier()
+        ray.train.report(
+            {"step": step, "validation_loss": validation_loss},
+            checkpoint=ray.train.Checkpoint.from_directory(folder),
+        )
+
+
+def _restore(engine: Any) -> int:
+    """Load the last checkpoint's model, optimizer and schedule; return the steps it had done."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return 0
+    with checkpoint.as_directory() as folder:
+        position = json.loads((Path(folder) / POSITION).read_text())
+        engine.load_checkpoint(folder, tag=CHECKPOINT_TAG)
+    return int(position["step"])
+
+
+class MetricsLog:
+    """Rank 0 writes metrics as JSON lines, and to TensorBoard if asked for."""
+
+    def __init__(self, settings: LoopSettings, resumed_at: int) -> None:
+        self._active = torch.distributed.get_rank() == 0
+        self._path = Path(settings.metrics)
+        self._board: Any = None
+        if not self._active:
+            return
+        self._forget_after(resumed_at)
+        if settings.tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(settings.tensorboard, purge_step=resumed_at + 1)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop lines of steps that a lost run had done after its last checkpoint."""
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self._path.write_text("".join(f"{line}\n" for line in kept))
+
+    def write(self, metrics: dict[str, float]) -> None:
+        if not self._active:
+            return
+        with self._path.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")
+        for name, value in metrics.items():
+            if self._board is not None and name not in ("step", "epoch"):
+                self._board.add_scalar(name, value, int(metrics["step"]))
