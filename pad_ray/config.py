@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pad_ray import errors
 from pad_ray.errors import ConfigError, PadError
 
 
@@ -65,12 +66,17 @@ def parse_settings(
         values = parser.parse_args(list(arguments) if arguments is not None else None).as_dict()
     except ArgumentError as error:
         raise ConfigError(_one_line(str(error))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"config: is not UTF-8 text: {error.reason}") from error
     values.pop("config")
     return validate(model, values)
 
 
 def _one_line(text: str) -> str:
     """Fold jsonargparse's message with pydantic's inside into one line."""
+    union = re.search(r'key "?([\w.]+)"?:\s+Does not validate .* value: (.*)', text, re.DOTALL)
+    if union:
+        return f"{union[1]}: {union[2].strip()!r} is not valid here; see --help"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [
         re.sub(r" \[type=.*", "", line)
@@ -94,7 +100,17 @@ def root_cause(error: BaseException) -> PadError | None:
         # Ray's task errors carry `cause`, Ray Train's the failures of its workers.
         queue += [getattr(current, "cause", None), current.__cause__, current.__context__]
         queue += list(getattr(current, "worker_failures", {}).values())
-    return None
+    return _quoted_mistake(str(error))
+
+
+def _quoted_mistake(text: str) -> PadError | None:
+    """Find a `PadError` in the text of an error: Ray Data's workers hand on no more than that."""
+    quoted = re.findall(r"^pad_ray\.errors\.(\w+): (.*)$", text, re.MULTILINE)
+    if not quoted:
+        return None
+    name, message = quoted[-1]
+    kind = getattr(errors, name, PadError)
+    return kind(message) if issubclass(kind, PadError) else None
 
 
 def run_job(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
 from pad_ray.config import Settings
+from pad_ray.errors import ResourceError
 from pad_ray.extraction import extract_program
 from pad_ray.programs import program_key
 from pad_ray.records import JUDGED_SCHEMA, Outcome
-from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.tasks import Task, answers_equal_rounded, get_task
+from pad_ray.sandbox import Limits, Sandbox, SandboxError
+from pad_ray.tasks import Task, answers_equal_rounded
 
 
 class SandboxSettings(Settings):
@@ -35,9 +37,17 @@ class SandboxSettings(Settings):
 class ProgramJudge:
     """Ray Data stage: completions in, executed and judged rows (`JUDGED_SCHEMA`) out."""
 
-    def __init__(self, task: str, sandbox: SandboxSettings) -> None:
-        self._task = get_task(task)
-        self._sandbox = Sandbox(sandbox.limits())
+    def __init__(self, task: Task, sandbox: SandboxSettings) -> None:
+        self._task = task
+        self._limits = sandbox.limits()
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        # Made with the first batch: an error in an actor's constructor reaches nobody.
+        try:
+            return Sandbox(self._limits)
+        except SandboxError as error:
+            raise ResourceError(f"sandbox: {error}") from error
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ray
 import ray.data
@@ -32,17 +34,31 @@ def connect() -> None:
             # Ray's own processes complain on the terminal about harmless things; the log level
             # must be in the environment before they start.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-            ray.init(
-                "local",
-                num_cpus=max(_LOCAL_CPUS, os.cpu_count() or 1),
-                object_store_memory=_OBJECT_STORE_BYTES,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            with _silent_stderr():
+                ray.init(
+                    "local",
+                    num_cpus=max(_LOCAL_CPUS, os.cpu_count() or 1),
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
         else:
             ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
         raise ResourceError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Hide the line in which Ray's C++ core repeats its log level; failures still raise."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def cluster_resources() -> dict[str, float]:
@@ -59,7 +75,7 @@ def node_resources() -> list[dict[str, float]]:
 def _quieten() -> None:
     """Leave the terminal to the jobs' own progress; Ray keeps its logs in its session folder."""
     for name in ("ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

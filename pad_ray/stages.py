@@ -36,6 +36,15 @@ class Stage:
     def fingerprint(self) -> str:
         return fingerprint(self.record)
 
+    def begin(self) -> None:
+        """Claim the directory for these settings; called when nothing more can be refused."""
+        text = yaml.safe_dump({"job": self.job, **self.record}, sort_keys=False, allow_unicode=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_text(self.out / CONFIG, text)
+        except OSError as error:
+            raise ConfigError(f"out: cannot write in {self.out}: {error.strerror}") from error
+
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Write the manifest, which marks the stage as complete, and return it."""
         manifest = {
@@ -73,18 +82,12 @@ def stage_record(settings: Settings, inputs: dict[str, str]) -> dict[str, Any]:
 
 
 def open_stage(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
-    """Start or take up a stage in `out`; refuse a directory made by other settings."""
+    """Look at a stage's directory, without writing; refuse one made by other settings."""
     record = stage_record(settings, inputs)
     if (out / CONFIG).is_file():
         _refuse_other_settings(out, job, record)
     elif out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"out: {out} is not empty and was not made by this job; name another")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out: cannot make {out}: {error.strerror}") from error
-    text = yaml.safe_dump({"job": job, **record}, sort_keys=False, allow_unicode=True)
-    write_text(out / CONFIG, text)
     manifest = out / MANIFEST
     complete = read_manifest(out) if manifest.is_file() else None
     return Stage(out, job, record, time.time(), complete)
@@ -115,8 +118,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: no {MANIFEST}: not a finished stage of pad-ray") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read: {error}") from error
-    if not isinstance(manifest, dict):
-        raise DataError(f"{folder / MANIFEST}: expected a JSON object")
+    if not isinstance(manifest, dict) or "fingerprint" not in manifest:
+        raise DataError(f"{folder / MANIFEST}: is not a manifest of pad-ray (no 'fingerprint')")
     return manifest
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoConfig,
@@ -32,6 +33,7 @@ from pad_ray.errors import ConfigError, StudentError
 
 TargetFormat = Literal["program", "cot"]
 CARD_FILE = "pad_ray_student.json"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 _SOURCES: dict[TargetFormat, str] = {
     "program": "Question: {question}\nProgram:\n",
@@ -109,7 +111,7 @@ def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> S
         raise ConfigError("student: a scratch student is made by training, not loaded")
     try:
         student = _load_gguf(Path(text), dtype) if text.endswith(".gguf") else _load(text, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise StudentError(
             f"student: cannot load '{text}': {reason} "
@@ -152,11 +154,15 @@ def _with_padding(tokenizer: Any) -> Any:
 def read_card(folder: Path, origin: str) -> StudentCard:
     """Return the card saved in a folder; a student without one is asked for programs."""
     file = folder / CARD_FILE
-    return (
-        StudentCard(**json.loads(file.read_text()))
-        if file.is_file()
-        else StudentCard("program", origin)
-    )
+    if not file.is_file():
+        return StudentCard("program", origin)
+    try:
+        card = StudentCard(**json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise StudentError(f"student: {file}: is not a student's card: {error}") from error
+    if card.format not in _SOURCES:
+        raise StudentError(f"student: {file}: unknown format '{card.format}'")
+    return card
 
 
 def scratch_size(source: str) -> ScratchSize:

@@ -12,9 +12,11 @@ from typing import Any, ClassVar, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from pad_ray.config import resolve
+from pad_ray.errors import ConfigError
 from pad_ray.judging import ProgramJudge, SandboxSettings
 from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
 from pad_ray.records import PROBLEM_SCHEMA, Completion, Problem
@@ -31,6 +33,8 @@ from pad_ray.teachers import (
     Teacher,
 )
 from pad_ray.teachers.scripted import DEFAULT_FAULTS
+
+_ROWS_PER_FILE = 1_000_000
 
 
 class SynthesisRun(ProblemSettings):
@@ -89,6 +93,10 @@ def make_teacher(settings: SynthesisRun, task: Task) -> Teacher:
     """Return the engine that the settings name."""
     match settings.teacher:
         case "scripted":
+            if task.generate is None:
+                raise ConfigError(
+                    f"teacher: 'scripted' needs gold programs; task '{task.name}' has none"
+                )
             return ScriptedTeacher(settings.seed, settings.faults, settings.vary)
         case "rationale":
             return RationaleTeacher(task.name)
@@ -151,20 +159,22 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
         return stage.complete
     teacher = make_teacher(settings, task)
     teacher.check()
+    stage.begin()
     print(
         f"synthesize: {len(problems)} problems x {settings.samples} samples, teacher {teacher.name}"
     )
     requests = request_tables(problems, settings.samples, settings.rows_per_block)
-    judged = run_rows(requests, _stages(teacher, settings), out / "work", "synthesize")
+    judged = run_rows(requests, _stages(teacher, task, settings), out / "work", "synthesize")
     return _finish(stage, judged, problems, repeated, settings)
 
 
-def _stages(teacher: Teacher, settings: SynthesisSettings) -> list[ActorStage]:
-    judge = {"task": settings.task, "sandbox": settings.sandbox}
+def _stages(teacher: Teacher, task: Task, settings: SynthesisSettings) -> list[ActorStage]:
+    # The task itself travels, not its name: workers may lack the file that defines it.
+    judge = {"task": task, "sandbox": settings.sandbox}
     block = max(settings.rows_per_block, settings.samples)
     return [
         ActorStage(TeacherStage, {"teacher": teacher}, settings.teacher_actors, block, cpus=0.5),
-        ActorStage(ProgramJudge, judge, settings.sandbox_actors, batch_size=64),
+        ActorStage(ProgramJudge, judge, settings.sandbox_actors, block),
     ]
 
 
@@ -221,14 +231,10 @@ def mark_duplicates(table: pa.Table) -> pa.Table:
 def _write_rows(table: pa.Table, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(folder, ignore_errors=True)
-    pads.write_dataset(
-        table,
-        partial,
-        format="parquet",
-        basename_template="part-{i}.parquet",
-        max_rows_per_file=1_000_000,
-        max_rows_per_group=1_000_000,
-    )
+    partial.mkdir()
+    for index, start in enumerate(range(0, max(1, table.num_rows), _ROWS_PER_FILE)):
+        part = table.slice(start, _ROWS_PER_FILE)
+        pq.write_table(part, partial / f"part-{index:05d}.parquet")
     partial.rename(folder)
 
 

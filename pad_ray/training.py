@@ -22,8 +22,9 @@ from pad_ray.config import Settings, resolve
 from pad_ray.errors import ConfigError, DataError, ResourceError
 from pad_ray.progress import watch
 from pad_ray.runtime import cluster_resources, connect, node_resources
-from pad_ray.stages import Stage, open_stage, read_manifest
+from pad_ray.stages import Stage, file_fingerprint, open_stage, read_manifest, write_json
 from pad_ray.students import (
+    DTYPES,
     Student,
     StudentCard,
     TargetFormat,
@@ -49,7 +50,7 @@ class TrainingHyperparameters(Settings):
     """How a student is fine-tuned, apart from data and place."""
 
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "threads", "max_failures", "tensorboard", "wait_for_resources"}
+        {"out", "deepspeed", "threads", "max_failures", "tensorboard", "wait_for_resources"}
     )
 
     student: str = "scratch:small"
@@ -159,15 +160,18 @@ def train(settings: TrainingSettings) -> dict[str, Any]:
     if settings.tensorboard:
         _require_tensorboard()
     inputs = {f"data_{i}": read_manifest(f)["fingerprint"] for i, f in enumerate(settings.folders)}
+    if settings.deepspeed is not None:
+        deepspeed_config(settings)
+        inputs["deepspeed"] = file_fingerprint(settings.deepspeed)
     stage = open_stage(out, "train", settings, inputs)
     if stage.complete is not None:
         print(f"train: {out} is complete; nothing to do")
         return stage.complete
     disable_progress_bars()
-    prepared = _prepare(settings, out)
-    loop = _loop_settings(settings, out, prepared)
     connect()
     check_resources(settings)
+    prepared = _prepare(settings, stage)
+    loop = _loop_settings(settings, out, prepared)
     with watch("train", loop.steps, lambda: _last_metrics(Path(loop.metrics))):
         result = _trainer(settings, out, loop).fit()
     return _finish(settings, stage, result, prepared, loop)
@@ -180,64 +184,75 @@ def _require_tensorboard() -> None:
         raise ConfigError("tensorboard: the package is missing; pip install tensorboard") from None
 
 
-def _prepare(settings: TrainingSettings, out: Path) -> dict[str, Any]:
+def _prepare(settings: TrainingSettings, stage: Stage) -> dict[str, Any]:
     """Write the initial student and the tokenised rows once; return their description."""
-    description = out / "work" / "prepared.json"
+    work = stage.out / "work"
+    description = work / "prepared.json"
     if description.is_file():
         return dict(json.loads(description.read_text()))
     rows = read_training_rows(settings.folders, settings.format)
     train_rows, validation_rows = split_by_problem(
         rows, settings.validation_fraction, settings.seed
     )
-    student, place = _initial_student(settings, out, [r.source + r.target for r in train_rows])
-    counts: dict[str, Any] = {"student": place}
-    for part, part_rows in (("train", train_rows), ("validation", validation_rows)):
-        examples, too_long = tokenise_rows(
+    student = _initial_student(settings, [row.source + row.target for row in train_rows])
+    parts = {"train": train_rows, "validation": validation_rows}
+    tokenised = {
+        part: tokenise_rows(
             part_rows,
             student.tokenizer,
             student.is_encoder_decoder,
             settings.max_source_tokens,
             settings.max_target_tokens,
         )
-        if part == "train" and not examples:
-            raise DataError(f"data: all {too_long} rows are longer than max_source/target_tokens")
-        _save_examples(examples, out / "work" / part)
-        problems = len({row.problem_id for row in part_rows})
-        counts[part] = {"rows": len(examples), "too_long": too_long, "problems": problems}
-        if part == "train":
-            plan = plan_epoch(
-                [len(e.source) + len(e.target) for e in examples], settings.sizes, settings.seed, 0
-            )
-            counts[part]["batches"] = len(plan)
-            counts["padding_share"] = _padding(examples, plan, student.is_encoder_decoder)
-    counts["parameters"] = student.model.num_parameters()
-    description.write_text(json.dumps(counts))
-    return counts
+        for part, part_rows in parts.items()
+    }
+    examples, too_long = tokenised["train"]
+    if not examples:
+        raise DataError(f"data: all {too_long} rows are longer than max_source/target_tokens")
+    stage.begin()
+    for part in parts:
+        _save_examples(tokenised[part][0], work / part)
+    plan = plan_epoch([example.length for example in examples], settings.sizes, settings.seed, 0)
+    prepared = {
+        "student": _place_initial(settings, student, work / "initial"),
+        "parameters": student.model.num_parameters(),
+        "batches": len(plan),
+        "padding_share": _padding(examples, plan, student.is_encoder_decoder),
+        "counts": {
+            part: {
+                "rows": len(tokenised[part][0]),
+                "too_long": tokenised[part][1],
+                "problems": len({row.problem_id for row in part_rows}),
+            }
+            for part, part_rows in parts.items()
+        },
+    }
+    write_json(description, prepared)
+    return prepared
 
 
-def _initial_student(
-    settings: TrainingSettings, out: Path, texts: Sequence[str]
-) -> tuple[Student, str]:
-    """Return the student to start from and where workers load it."""
-    folder = out / "work" / "initial"
+def _initial_student(settings: TrainingSettings, texts: Sequence[str]) -> Student:
     card = StudentCard(settings.format, settings.student)
     if settings.student.startswith("scratch:"):
-        student = make_scratch_student(settings.student, texts, card=card, seed=settings.seed)
-    else:
-        loaded = load_student(settings.student)
-        student = Student(loaded.model, loaded.tokenizer, card)
-        if not settings.student.endswith(".gguf"):
-            local = Path(settings.student)
-            return student, str(resolve(local)) if local.is_dir() else settings.student
-    save_student(student, folder)
-    return student, str(folder)
+        return make_scratch_student(settings.student, texts, card=card, seed=settings.seed)
+    loaded = load_student(settings.student)
+    return Student(loaded.model, loaded.tokenizer, card)
+
+
+def _place_initial(settings: TrainingSettings, student: Student, folder: Path) -> str:
+    """Return where workers load the initial student: written once unless they can read it."""
+    if settings.student.startswith("scratch:") or settings.student.endswith(".gguf"):
+        save_student(student, folder)
+        return str(folder)
+    local = Path(settings.student)
+    return str(resolve(local)) if local.is_dir() else settings.student
 
 
 def _save_examples(examples: Sequence[Example], folder: Path) -> None:
     table = {
         "source": [example.source for example in examples],
         "target": [example.target for example in examples],
-        "length": [len(example.source) + len(example.target) for example in examples],
+        "length": [example.length for example in examples],
     }
     Dataset.from_dict(table).save_to_disk(str(folder))
 
@@ -252,7 +267,7 @@ def _padding(examples: Sequence[Example], plan: Sequence[Batch], is_encoder_deco
 
 
 def _loop_settings(settings: TrainingSettings, out: Path, prepared: dict[str, Any]) -> LoopSettings:
-    per_epoch = prepared["train"]["batches"]
+    per_epoch = prepared["batches"]
     steps = settings.max_steps or max(1, round(settings.epochs * per_epoch))
     return LoopSettings(
         student=prepared["student"],
@@ -291,13 +306,20 @@ def deepspeed_config(settings: TrainingHyperparameters) -> dict[str, Any]:
     }
     if settings.deepspeed is None:
         return config
+    return {**config, **_given_deepspeed(settings.deepspeed)}
+
+
+def _given_deepspeed(path: Path) -> dict[str, Any]:
+    """Read the user's DeepSpeed JSON; "auto" leaves a value to the settings."""
     try:
-        given = json.loads(settings.deepspeed.read_text())
-    except FileNotFoundError:
-        raise DataError(f"deepspeed: {settings.deepspeed}: no such file") from None
+        given = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"deepspeed: {path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"deepspeed: {settings.deepspeed}: malformed JSON: {error}") from None
-    return {**config, **{key: value for key, value in given.items() if value != "auto"}}
+        raise DataError(f"deepspeed: {path}: malformed JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise DataError(f"deepspeed: {path}: expected a JSON object")
+    return {key: value for key, value in given.items() if value != "auto"}
 
 
 def check_resources(settings: TrainingHyperparameters) -> None:
@@ -374,12 +396,11 @@ def _finish(
     with best[2].as_directory() as folder:
         student.model.load_state_dict(_consolidated_weights(Path(folder)), strict=False)
     student.model.tie_weights()
-    student.model.to(torch.bfloat16 if settings.precision == "bf16" else torch.float32)
+    student.model.to(DTYPES[settings.precision])
     save_student(Student(student.model, student.tokenizer, _card(settings)), stage.out)
-    counts = {part: prepared[part] for part in ("train", "validation")}
     manifest = stage.finish(
         {
-            "counts": counts,
+            "counts": prepared["counts"],
             "parameters": prepared["parameters"],
             "padding_share": prepared["padding_share"],
             "steps": loop.steps,

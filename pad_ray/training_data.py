@@ -61,13 +61,16 @@ def _verified_rows(folder: Path, column: str) -> list[dict[str, Any]]:
 def split_by_problem(
     rows: Sequence[TrainingRow], fraction: float, seed: int
 ) -> tuple[list[TrainingRow], list[TrainingRow]]:
-    """Split into (train, validation) so that no problem is in both."""
-    problems = sorted({row.problem_id for row in rows}, key=lambda key: _hash(f"{seed}/{key}"))
-    wanted = round(len(problems) * fraction)
+    """Split into (train, validation) so that no question is in both.
+
+    Questions rather than problem ids are split: two tasks may hold the same question.
+    """
+    questions = sorted({row.source for row in rows}, key=lambda source: _hash(f"{seed}/{source}"))
+    wanted = round(len(questions) * fraction)
     if fraction > 0:
-        wanted = min(max(wanted, 1), len(problems) - 1)
-    held = set(problems[:wanted])
-    return [r for r in rows if r.problem_id not in held], [r for r in rows if r.problem_id in held]
+        wanted = min(max(wanted, 1), len(questions) - 1)
+    held = set(questions[:wanted])
+    return [r for r in rows if r.source not in held], [r for r in rows if r.source in held]
 
 
 def _hash(text: str) -> str:
@@ -80,6 +83,10 @@ class Example:
 
     source: list[int]
     target: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.source) + len(self.target)
 
 
 def tokenise_rows(

@@ -21,12 +21,11 @@ from datasets import Dataset, load_from_disk
 from torch.nn.utils.rnn import pad_sequence
 from transformers import get_scheduler
 
-from pad_ray.students import Student, load_student
+from pad_ray.students import DTYPES, Student, load_student
 from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoch
 
 CHECKPOINT_TAG = "state"
 POSITION = "position.json"
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def train_worker(config: dict[str, Any]) -> None:
         # Without this DeepSpeed compiles a shared-memory operator, which needs a compiler.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     torch.manual_seed(settings.seed)
-    student = load_student(settings.student, dtype=_DTYPES[settings.precision])
+    student = load_student(settings.student, dtype=DTYPES[settings.precision])
     engine = _engine(student, settings)
     train, validation = (load_from_disk(f"{settings.tokens}/{part}") for part in _PARTS)
     position = Position(_restore(engine), 0, time.time())
@@ -285,7 +284,9 @@ class MetricsLog:
     def _forget_after(self, step: int) -> None:
         """Drop lines of steps that a lost run had done after its last checkpoint."""
         lines = self._path.read_text().splitlines() if self._path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        # A killed worker may have left half a line at the end.
+        whole = [line for line in lines if line.endswith("}")]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
         self._path.write_text("".join(f"{line}\n" for line in kept))
 
     def write(self, metrics: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 from pad_ray.sandbox.limits import Limits
@@ -49,6 +50,8 @@ class Zygote:
             )
         self._patience_s = limits.wall_s * STRETCH + _GRACE_S
         self._process = _spawn(limits)
+        # A forgotten Popen keeps itself and its pipes alive, and so the process.
+        self._finalizer = weakref.finalize(self, _end, self._process)
         self.layers = self._greeting()
 
     @property
@@ -69,18 +72,12 @@ class Zygote:
 
     def end(self) -> None:
         """End the process and its child, and reap it; safe to call twice."""
-        self.abandon()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._finalizer()
 
     def abandon(self) -> None:
-        """Close this process's ends of the pipes."""
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        """Close this process's ends of the pipes, for a forked copy of the owner."""
+        self._finalizer.detach()
+        _close(self._process)
 
     def _greeting(self) -> dict[str, bool]:
         assert self._process.stdout is not None
@@ -103,6 +100,21 @@ class Zygote:
         self._process.stderr.close()
         layers: dict[str, bool] = greeting["layers"]
         return layers
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _close(process)
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _spawn(limits: Limits) -> subprocess.Popen[bytes]:

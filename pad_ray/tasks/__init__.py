@@ -47,7 +47,7 @@ def get_task(name: str) -> Task:
     if name in TASKS:
         return TASKS[name]
     home, colon, attribute = name.rpartition(":")
-    if not colon:
+    if not colon or not home:
         known = ", ".join(sorted(TASKS))
         raise ConfigError(f"task: unknown task '{name}'; known: {known}, or your own file.py:TASK")
     task = getattr(_import_home(home), attribute, None)
@@ -66,8 +66,11 @@ def _import_home(home: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
-    except (ImportError, FileNotFoundError) as error:
-        raise ConfigError(f"task: cannot import '{home}': {error}") from error
+    except Exception as error:
+        # Whatever the user's own module raises is theirs to mend.
+        what = str(error).splitlines()[0] if str(error) else ""
+        kind = type(error).__name__
+        raise ConfigError(f"task: cannot import '{home}': {kind}: {what}") from error
 
 
 def load_problems(

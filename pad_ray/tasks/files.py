@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pad_ray.errors import DataError
 from pad_ray.records import Problem
 from pad_ray.tasks.base import Exemplar, Task, numbers_equal, texts_equal
 
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)")
+_NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)")
 
 EXEMPLARS = (
     Exemplar(
@@ -76,8 +78,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except (ValueError, RecursionError) as error:
+        what = str(error).splitlines()[0]
         raise DataError(f"{path}, line {number}: malformed JSON: {what}") from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: expected a JSON object, found {line.strip()[:40]}")
@@ -102,18 +104,21 @@ def _text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str
     text = format(value, ".15g") if isinstance(value, float) else str(value)
     if not text.strip():
         raise DataError(f"{path}, line {number}: field '{field}' is empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(f"{path}, line {number}: field '{field}' is not valid Unicode")
     return text
 
 
 def _gold_number(path: Path, number: int, field: str, text: str) -> str:
     gold = plain_number(text)
     if gold is None:
-        try:
-            gold = format(float(text), ".15g")
-        except ValueError:
-            raise DataError(
-                f"{path}, line {number}: field '{field}' must hold a number, found {text[:40]!r}"
-            ) from None
+        with suppress(ValueError):
+            # Numbers such as 1e+20 that JSON writes with an exponent.
+            gold = format(float(text), ".15g") if math.isfinite(float(text)) else None
+    if gold is None:
+        raise DataError(
+            f"{path}, line {number}: field '{field}' must hold a number, found {text[:40]!r}"
+        )
     return gold
 
 

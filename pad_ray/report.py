@@ -1,0 +1,282 @@
+"""The report of a pipeline run: one HTML file with no script and nothing to load."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count, groupby, zip_longest
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.parquet as pq
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from pad_ray.errors import DataError
+from pad_ray.evaluation import failure_class, problem_set_name
+from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, funnel_figure, loss_figure
+from pad_ray.stages import write_text
+
+__all__ = ["StageResult", "write_report"]
+
+REASONS = {
+    "teacher_error": "the teacher gave no answer",
+    "no_program": "the text holds no program",
+    "no_answer": "the text states no answer",
+    "error": "the program raised an exception",
+    "timeout": "the program ran over the time limit",
+    "memory": "the program ran over the memory limit",
+    "forbidden": "the program did something that the sandbox does not allow",
+    "crashed": "the program ended without a result",
+    "invalid": "no solution(), or a result that is not a plain value",
+    "wrong_answer": "the program ran, but its result is not the gold answer",
+    "duplicate": "right, but the problem has the same program already",
+}
+_FUNNEL = (
+    "A program was found",
+    "It ran to its end",
+    "Its answer is right",
+    "Verified: kept for training",
+)
+_RUN = 1
+# The step of `_FUNNEL` in which a sample is lost; every other reason is an outcome of its run.
+_LOST_IN = {"teacher_error": 0, "no_program": 0, "wrong_answer": 2, "duplicate": 3}
+_EXAMPLES = 10
+_EXAMPLE_COLUMNS = [
+    *("row_id", "question", "answer", "program", "completion", "value"),
+    *("error_type", "message", "reason"),
+]
+_LONGEST_TEXT = 2_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One finished stage: its directory, and its manifest as `stages.Stage.finish` writes it."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+
+def write_report(
+    path: Path,
+    title: str,
+    synthesis: Sequence[StageResult],
+    training: StageResult,
+    evaluation: Sequence[StageResult],
+) -> None:
+    """Write the report of finished stages to `path`.
+
+    Raises `DataError` if a stage's metrics.jsonl or predictions.parquet cannot be read.
+    """
+    sources = _names(synthesis, [_source_name(result.manifest) for result in synthesis])
+    sets = _names(evaluation, [problem_set_name(r.manifest["config"]) for r in evaluation])
+    metrics = [result.manifest["metrics"] for result in evaluation]
+    stages = [*synthesis, training, *evaluation]
+    text = _template().render(
+        title=title,
+        synthesis=list(map(_synthesis, sources, synthesis, count())),
+        simulated=any("simulated" in result.manifest["teacher"] for result in synthesis),
+        training=_training(training),
+        evaluation=[{"name": n, **r.manifest} for n, r in zip(sets, evaluation, strict=True)],
+        accuracy=_accuracy(sets, evaluation),
+        failing=list(dict.fromkeys(chain.from_iterable(m["failures"] for m in metrics))),
+        examples=_examples(sets, evaluation),
+        no_width=any(m["accuracy_95"][0] == m["accuracy_95"][1] for m in metrics),
+        wall_s=[sum(r.manifest["wall_s"] for r in part) for part in (synthesis, evaluation)],
+        finished_at=max(result.manifest["finished_at"] for result in stages),
+        versions=_versions(stages),
+        reasons=REASONS,
+    )
+    write_text(path, text)
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("pad_ray", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": duration,
+        "million": million,
+        "clip": clip,
+        "yaml": _yaml,
+    }
+    return environment.get_template("report.html.j2")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people do: 4.2 s, 1 min 28 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def million(number: int) -> str:
+    """Write a number of parameters to three figures: 910,000, 7.12 million, 1.54 billion."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:,}"
+
+
+def clip(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Shorten a text and say by how much."""
+    rest = len(text) - longest
+    return text if rest <= 0 else f"{text[:longest]} … ({rest:,} more characters)"
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def _source_name(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['config']['task']}, teacher {manifest['teacher']}"
+
+
+def _names(results: Sequence[StageResult], names: Sequence[str]) -> list[str]:
+    """Tell stages of the same name apart by the settings in which they differ."""
+    told_apart = []
+    for result, name in zip(results, names, strict=True):
+        config = result.manifest["config"]
+        others = [r.manifest["config"] for r, n in zip(results, names, strict=True) if n == name]
+        differing = [key for key in config if any(config[key] != c.get(key) for c in others)]
+        told_apart.append(", ".join([name, *(f"{key} {config[key]}" for key in differing)]))
+    return told_apart
+
+
+def _synthesis(name: str, result: StageResult, index: int) -> dict[str, Any]:
+    figure = funnel_figure(
+        f"funnel-{index}",
+        f"Samples left after each step, {name}; the table below has the numbers",
+        _funnel(result.manifest["counts"]),
+    )
+    return {"name": name, "figure": figure, **result.manifest}
+
+
+def _funnel(counts: Mapping[str, Any]) -> list[Bar]:
+    total, left = counts["rows"], counts["rows"]
+    bars = [Bar("Samples", 1.0, f"{total:,}")]
+    for step, label in enumerate(_FUNNEL):
+        lost = {n: c for n, c in counts["by_reason"].items() if _LOST_IN.get(n, _RUN) == step}
+        before, left = left, left - sum(lost.values())
+        note = ", ".join(f"{samples:,} {name}" for name, samples in lost.items())
+        value = f"{left:,} ({left / total:.1%})"
+        bars.append(Bar(label, left / total, value, before / total, note=note and f"− {note}"))
+    return bars
+
+
+def _training(result: StageResult) -> dict[str, Any]:
+    lines = _metric_lines(result.folder / "metrics.jsonl")
+    train = list(_points(lines, "loss"))
+    validation = list(_points(lines, "validation_loss"))
+    best = result.manifest["best_step"]
+    title = "Training and validation loss by optimizer step"
+    return {
+        **result.manifest,
+        "figure": loss_figure("loss", title, train, validation, best)
+        if train or validation
+        else None,
+        "final_loss": train[-1].loss if train else None,
+        "tokens_per_s": next(
+            (line["tokens_per_s"] for line in reversed(lines) if "tokens_per_s" in line), None
+        ),
+    }
+
+
+def _metric_lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: malformed JSON: {error}") from error
+    return lines
+
+
+def _points(lines: Iterable[Mapping[str, Any]], field: str) -> Iterator[LossPoint]:
+    """Yield the finite losses: without validation rows, or after an overflow, it is NaN."""
+    for line in lines:
+        loss = line.get(field)
+        if loss is not None and math.isfinite(loss):
+            yield LossPoint(line["step"], loss)
+
+
+def _accuracy(names: Sequence[str], evaluation: Sequence[StageResult]) -> str:
+    bars = []
+    for name, result in zip(names, evaluation, strict=True):
+        metrics = result.manifest["metrics"]
+        low, high = metrics["accuracy_95"]
+        bars.append(
+            Bar(name, metrics["accuracy"], f"{metrics['accuracy']:.1%}", interval=(low, high))
+        )
+    title = "Accuracy of the student on each problem set with its 95% interval"
+    return accuracy_figure("accuracy", title, bars)
+
+
+def _examples(names: Sequence[str], evaluation: Sequence[StageResult]) -> list[dict[str, Any]]:
+    """Choose problems over all sets, failures of different classes among them, by row id."""
+    right, wrong = [], []
+    for index, (name, result) in enumerate(zip(names, evaluation, strict=True)):
+        rows = [{**row, "set": name, "order": index} for row in _predictions(result.folder)]
+        right.append([row for row in rows if row["reason"] is None])
+        wrong.append(_classes_in_turn([row for row in rows if row["reason"] is not None]))
+    rights, wrongs = _in_turn(right), _in_turn(wrong)
+    failing = wrongs[: max(_EXAMPLES // 2, _EXAMPLES - len(rights))]
+    chosen = [*failing, *rights[: _EXAMPLES - len(failing)]]
+    return sorted(chosen, key=lambda row: (row["order"], row["reason"] is not None, row["row_id"]))
+
+
+def _predictions(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "predictions.parquet"
+    try:
+        table = pq.read_table(path, columns=_EXAMPLE_COLUMNS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    return [
+        {
+            **row,
+            "failure": failure_class(row) if row["reason"] else None,
+            "given": _shown_value(row["value"]),
+        }
+        for row in table.sort_by("row_id").to_pylist()
+    ]
+
+
+def _shown_value(value: str | None) -> str | None:
+    """Show a text answer without the quotes of its JSON."""
+    decoded = None if value is None else json.loads(value)
+    return decoded if isinstance(decoded, str) else value
+
+
+def _classes_in_turn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    ordered = sorted(rows, key=lambda row: str(row["failure"]))
+    return _in_turn([list(group) for _, group in groupby(ordered, lambda row: row["failure"])])
+
+
+def _in_turn(groups: Iterable[Sequence[T]]) -> list[T]:
+    """Merge groups: the first of each, then the second of each, and so on."""
+    turns = zip_longest(*([(item,) for item in group] for group in groups), fillvalue=())
+    return [item for turn in turns for place in turn for item in place]
+
+
+def _versions(stages: Iterable[StageResult]) -> dict[str, str]:
+    """Return each package's version, or all of them where stages ran with different ones."""
+    found: dict[str, dict[str, None]] = {}
+    for result in stages:
+        for package, version in result.manifest["versions"].items():
+            found.setdefault(package, {})[version] = None
+    return {package: ", ".join(used) for package, used in found.items()}

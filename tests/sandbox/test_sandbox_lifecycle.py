@@ -1,0 +1,303 @@
+"""Zygotes that die, owners that die, threads, forks, and kernels that lack a layer."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pad_ray.sandbox import Limits, Sandbox, SandboxError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = "def solution():\n    return 6 * 7"
+SLEEP = "import time\ndef solution():\n    time.sleep(60)"
+x86_64_only = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the test's own filter is written for x86_64"
+)
+
+
+def zygote_of(sandbox: Sandbox) -> int:
+    assert sandbox._zygote is not None
+    return sandbox._zygote.pid
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie that nobody reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+def script(code: str, *prefix: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_an_idle_zygote_that_was_killed_is_replaced() -> None:
+    with Sandbox() as sandbox:
+        os.kill(zygote_of(sandbox), signal.SIGKILL)
+        assert [outcome.value for outcome in sandbox.run([GOOD, GOOD])] == [42, 42]
+
+
+def test_a_zygote_killed_under_a_program_runs_it_again_and_mixes_no_results() -> None:
+    program = "import time\ndef solution():\n    time.sleep(0.4)\n    return 'slow'"
+    with Sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
+        first = zygote_of(sandbox)
+        running = pool.submit(sandbox.run, [program, GOOD])
+        wait_until(lambda: bool(children(first)))
+        child = children(first)[0]
+        os.kill(first, signal.SIGKILL)
+        assert [outcome.value for outcome in running.result()] == ["slow", 42]
+        assert zygote_of(sandbox) != first
+        wait_until(lambda: not alive(child))
+
+
+def test_a_zygote_killed_twice_under_a_program_gives_it_up_and_goes_on() -> None:
+    with Sandbox(Limits(wall_s=20)) as sandbox, ThreadPoolExecutor(1) as pool:
+        first = zygote_of(sandbox)
+        running = pool.submit(sandbox.run, [SLEEP, GOOD])
+        wait_until(lambda: bool(children(first)))
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: sandbox._zygote is not None and zygote_of(sandbox) != first)
+        # The new zygote's own canaries have children too, so wait for one that stays.
+        wait_until(lambda: _stays(zygote_of(sandbox)))
+        os.kill(zygote_of(sandbox), signal.SIGKILL)
+        outcomes = running.result()
+    assert [outcome.status for outcome in outcomes] == ["crashed", "ok"]
+
+
+def _stays(zygote: int) -> bool:
+    before = children(zygote)
+    time.sleep(0.1)
+    return bool(before) and before == children(zygote)
+
+
+def test_a_sandbox_made_in_a_thread_outlives_it() -> None:
+    made: list[Sandbox] = []
+    thread = threading.Thread(target=lambda: made.append(Sandbox()))
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
+    with made[0] as sandbox:
+        before = zygote_of(sandbox)
+        assert sandbox.run([GOOD])[0].value == 42
+        assert zygote_of(sandbox) == before
+
+
+def test_threads_share_a_sandbox_and_get_their_own_results(sandbox: Sandbox) -> None:
+    def ask(number: int) -> list[object]:
+        programs = [f"def solution():\n    return {number * 100 + n}" for n in range(10)]
+        return [outcome.value for outcome in sandbox.run(programs)]
+
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(ask, range(6)))
+    assert results == [[number * 100 + n for n in range(10)] for number in range(6)]
+
+
+def test_a_forked_copy_of_the_owner_gets_a_zygote_of_its_own() -> None:
+    code = (
+        "import os\nfrom pad_ray.sandbox import Sandbox\n"
+        "good = 'def solution():\\n    return 42'\n"
+        "with Sandbox() as sandbox:\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        value = sandbox.run([good])[0].value\n"
+        "        sandbox.close()\n"
+        "        os._exit(value)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+        "    print(sandbox.run([good])[0].value)\n"
+    )
+    assert script(code).communicate(timeout=30)[0].split() == ["42", "42"]
+
+
+def test_a_closed_sandbox_says_so_and_closes_twice() -> None:
+    sandbox = Sandbox()
+    zygote = zygote_of(sandbox)
+    sandbox.close()
+    sandbox.close()
+    assert not alive(zygote)
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.run([GOOD])
+
+
+def test_a_forgotten_sandbox_ends_its_zygote() -> None:
+    zygote = zygote_of(Sandbox())
+    gc.collect()
+    wait_until(lambda: not alive(zygote))
+
+
+def test_an_interrupted_run_leaves_no_reply_for_the_next() -> None:
+    code = (
+        "import signal\nfrom pad_ray.sandbox import Sandbox\n"
+        "def interrupt(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, interrupt)\n"
+        "with Sandbox() as sandbox:\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+        "    program = 'import time\\ndef solution():\\n    time.sleep(.4)\\n    return 1'\n"
+        "    try: sandbox.run([program])\n"
+        "    except KeyboardInterrupt: print('interrupted')\n"
+        "    print(sandbox.run(['def solution():\\n    return 2'])[0].value)\n"
+    )
+    assert script(code).communicate(timeout=30)[0].split() == ["interrupted", "2"]
+
+
+@pytest.mark.parametrize("forked_copy", [False, True])
+@pytest.mark.parametrize("program", ["time.sleep(60)", "os.close(0)\n    while True: pass"])
+def test_an_owner_killed_dead_leaves_no_process(program: str, forked_copy: bool) -> None:
+    code = (
+        "import os, time\nfrom pad_ray.sandbox import Limits, Sandbox\n"
+        "sandbox = Sandbox(Limits(wall_s=50, cpu_s=50))\n"
+        # A copy that holds the request pipe open must not keep the zygote alive.
+        f"if {forked_copy}:\n"
+        "    if os.fork() == 0:\n        time.sleep(20)\n        os._exit(0)\n"
+        "print(sandbox._zygote.pid, flush=True)\n"
+        f"sandbox.run(['import os, time\\ndef solution():\\n    ' + {program!r}])\n"
+    )
+    owner = script(code)
+    assert owner.stdout is not None
+    zygote = int(owner.stdout.readline())
+    copies = [pid for pid in children(owner.pid) if pid != zygote]
+    wait_until(lambda: _stays(zygote))
+    child = children(zygote)[0]
+    owner.kill()
+    owner.wait()
+    wait_until(lambda: not alive(zygote) and not alive(child))
+    for copy in copies:
+        os.kill(copy, signal.SIGKILL)
+    owner.stdout.close()
+
+
+def test_a_busy_core_does_not_time_a_good_program_out() -> None:
+    code = (
+        "import os, time\nfrom pad_ray.sandbox import Limits, Sandbox\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "sandbox = Sandbox(Limits(wall_s=0.5, cpu_s=1))\n"
+        "end = time.monotonic() + 3\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0:\n"
+        "        while time.monotonic() < end: pass\n"
+        "        os._exit(0)\n"
+        "work = 'import time\\ndef solution():\\n    while time.process_time() < .3: pass\\n"
+        "    return 1'\n"
+        "time.sleep(0.3)\n"
+        "outcome = sandbox.run([work])[0]\n"
+        "print(outcome.status, outcome.wall_s > 0.6)\n"
+    )
+    assert script(code).communicate(timeout=30)[0].split() == ["ok", "True"]
+
+
+def test_work_counts_for_the_wall_limit_too() -> None:
+    with Sandbox(Limits(wall_s=0.3, cpu_s=20)) as sandbox:
+        outcome = sandbox.run(["while True: pass"])[0]
+    assert (outcome.status, outcome.message) == ("timeout", "wall time limit of 0.3 s")
+    assert 0.2 < outcome.cpu_s < 1
+
+
+def test_a_paused_zygote_does_not_time_a_good_program_out() -> None:
+    program = "import time\ndef solution():\n    time.sleep(0.2)\n    return 42"
+    with Sandbox(Limits(wall_s=0.5)) as sandbox, ThreadPoolExecutor(1) as pool:
+        zygote = zygote_of(sandbox)
+        running = pool.submit(sandbox.run, [program])
+        wait_until(lambda: bool(children(zygote)))
+        os.kill(zygote, signal.SIGSTOP)
+        time.sleep(1.2)
+        os.kill(zygote, signal.SIGCONT)
+        outcome = running.result()[0]
+    assert (outcome.status, outcome.value) == ("ok", 42)
+    assert outcome.wall_s > 1
+
+
+# Installs a filter that answers one system call with an error, as a kernel without it would.
+LACKING = """
+import ctypes, struct
+def lack(number, error, first_argument=None):
+    op = lambda *fields: struct.pack("HBBI", *fields)
+    test = op(0x20, 0, 0, 16) + op(0x15, 0, 1, first_argument) if first_argument else b""
+    code = op(0x20, 0, 0, 0) + op(0x15, 0, len(test) // 8 + 1, number) + test
+    code += op(0x06, 0, 0, 0x50000 | error) + op(0x06, 0, 0, 0x7FFF0000)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HP", len(code) // 8, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, program, 0, 0) == 0
+from pad_ray.sandbox import Sandbox, SandboxError, diagnose
+"""
+
+
+@x86_64_only
+def test_without_seccomp_it_refuses_to_start_in_one_line() -> None:
+    code = (
+        LACKING + "lack(157, 22, first_argument=22)\n"
+        "try: Sandbox()\nexcept SandboxError as error: print(error)\n"
+        "print(diagnose())\n"
+    )
+    output = script(code).communicate(timeout=30)[0]
+    assert output.startswith("no sandbox here: seccomp: Invalid argument")
+    assert len(output.splitlines()) == 2
+    assert "ok=False" in output
+
+
+@x86_64_only
+def test_without_landlock_it_works_and_says_so() -> None:
+    code = (
+        LACKING + "lack(444, 38)\n"
+        "with Sandbox() as sandbox:\n"
+        "    print(sandbox.layers['landlock'], sandbox.layers['seccomp'])\n"
+        "    print(*[o.status for o in sandbox.run(['def solution():\\n    return 1',"
+        " 'open(\"/etc/passwd\")'])])\n"
+    )
+    assert script(code).communicate(timeout=30)[0].split() == ["False", "True", "ok", "forbidden"]
+
+
+def test_signals_blocked_or_ignored_by_the_owner_do_not_disarm_the_timer() -> None:
+    code = (
+        "import signal\nfrom pad_ray.sandbox import Limits, Sandbox\n"
+        "signal.signal(signal.SIGPROF, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPROF, signal.SIGSYS])\n"
+        "with Sandbox(Limits(cpu_s=0.2)) as sandbox:\n"
+        "    print(sandbox.run(['while True: pass'])[0].message)\n"
+    )
+    assert script(code).communicate(timeout=30)[0].strip() == "CPU time limit of 0.2 s"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_an_ordinary_user_is_protected_as_well() -> None:
+    # The capability only lets the other user read an interpreter that lies in root's home.
+    prefix = "setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps +dac_read_search"
+    code = "from pad_ray.sandbox import diagnose\nprint([c for c in diagnose() if not c.ok])"
+    try:
+        output = script(code, *prefix.split(), "--ambient-caps", "+dac_read_search")
+    except FileNotFoundError:
+        pytest.skip("no setpriv here")
+    found = output.communicate(timeout=60)[0].strip()
+    assert found == "[]" or "landlock" in found

@@ -1,0 +1,196 @@
+"""Each status for its reason, with the value, type, line and message that belong to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from pad_ray.sandbox import ALLOWED_MODULES, Limits, Outcome, Sandbox
+
+RunOne = Callable[[str], Outcome]
+
+
+def solution(expression: str, before: str = "") -> str:
+    return f"{before}\ndef solution():\n    return {expression}\n"
+
+
+def test_outcomes_come_in_order_with_times(sandbox: Sandbox) -> None:
+    outcomes = sandbox.run([solution(str(number)) for number in range(30)])
+    assert [outcome.value for outcome in outcomes] == list(range(30))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
+    assert all(0 < outcome.cpu_s < 0.5 and 0 < outcome.wall_s < 2 for outcome in outcomes)
+
+
+def test_no_programs_no_outcomes(sandbox: Sandbox) -> None:
+    assert sandbox.run([]) == []
+
+
+def test_a_program_in_the_papers_form(run_one: RunOne) -> None:
+    program = (
+        "import math\n\ndef solution():\n    eggs = 16 - 3 - 4\n    price = 2\n"
+        "    result = math.floor(eggs * price)\n    return result\n"
+    )
+    assert run_one(program).value == 18
+
+
+@pytest.mark.parametrize("module", ALLOWED_MODULES)
+def test_offered_modules_import(run_one: RunOne, module: str) -> None:
+    assert run_one(f"def solution():\n    import {module}\n    return 1").value == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "value"),
+    [
+        ("datetime.strptime('2024-03-01', '%Y-%m-%d').month", "from datetime import datetime", 3),
+        ("float(Fraction(1, 3) + Fraction(1, 6))", "from fractions import Fraction", 0.5),
+        ("str(Decimal('1.10') * 3)", "from decimal import Decimal", "3.30"),
+        ("statistics.median([3, 1, 2])", "import statistics", 2),
+        ("calendar.month_name[2]", "import calendar", "February"),
+        ("dict(Counter('aab'))", "from collections import Counter", {"a": 2, "b": 1}),
+        ("'\\N{BLACK HEART SUIT}'", "", "\u2665"),
+        ("größe", "größe = 5", 5),
+    ],
+)
+def test_library_code_that_imports_late_works(
+    run_one: RunOne, expression: str, before: str, value: object
+) -> None:
+    assert run_one(solution(expression, before)).value == value
+
+
+@pytest.mark.parametrize("value", [None, True, -3, 2.5, "text", [1, [2]], {"a": {1: None}}])
+def test_values_keep_their_types(run_one: RunOne, value: object) -> None:
+    outcome = run_one(solution(repr(value)))
+    assert (outcome.status, outcome.value, type(outcome.value)) == ("ok", value, type(value))
+
+
+def test_tuples_become_lists(run_one: RunOne) -> None:
+    assert run_one(solution("(1, (2, 3))")).value == [1, [2, 3]]
+
+
+def test_a_name_error_tells_type_line_and_the_interpreters_message(run_one: RunOne) -> None:
+    outcome = run_one("def solution():\n    apples = 3\n    return apples + pears\n")
+    assert (outcome.status, outcome.error_type, outcome.error_line) == ("error", "NameError", 3)
+    assert outcome.message == "name 'pears' is not defined"
+
+
+def test_a_syntax_error_can_be_repaired(run_one: RunOne) -> None:
+    outcome = run_one("def solution():\n    return (1 +\n")
+    assert (outcome.status, outcome.error_type) == ("error", "SyntaxError")
+    assert outcome.error_line == 2
+    assert outcome.message == "'(' was never closed"
+
+
+def test_the_line_is_the_programs_own_when_library_code_raises(run_one: RunOne) -> None:
+    outcome = run_one("import statistics\ndef solution():\n    return statistics.mean([])\n")
+    assert (outcome.error_type, outcome.error_line) == ("StatisticsError", 3)
+
+
+@pytest.mark.parametrize(
+    ("program", "error_type"),
+    [
+        ("def solution():\n    return solution()", "RecursionError"),
+        ("import sys\ndef solution():\n    sys.exit(3)", "SystemExit"),
+        ("def solution():\n    return input()", "EOFError"),
+        ("def solution(x):\n    return x", "TypeError"),
+        ("def solution():\n    return str(10**5000)", "ValueError"),
+        ("import sympy", "ModuleNotFoundError"),
+        ("\ud800", "UnicodeEncodeError"),
+        ("x = 1\0", "SyntaxError"),
+        ("(" * 5000, "SyntaxError"),
+    ],
+)
+def test_exceptions_are_errors(run_one: RunOne, program: str, error_type: str) -> None:
+    outcome = run_one(program)
+    assert (outcome.status, outcome.error_type) == ("error", error_type)
+
+
+def test_a_message_is_capped(run_one: RunOne) -> None:
+    outcome = run_one("def solution():\n    raise ValueError('\\ud800' + '\u00e9' * 10**6)")
+    assert outcome.status == "error"
+    assert outcome.message is not None
+    assert 400 < len(outcome.message) < 1000
+    outcome.message.encode()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x = 1",
+        "",
+        "solution = 5",
+        solution("object()"),
+        solution("{1, 2}"),
+        solution("1j"),
+        solution("b'bytes'"),
+        solution("(n for n in [1])"),
+        "def solution():\n    yield 1",
+        "async def solution():\n    return 1",
+        solution("{(1, 2): 3}"),
+        solution("Money(3)", "class Money(int): pass"),
+        solution("float('nan')"),
+        solution("[1, float('inf')]"),
+        solution("10**4300"),
+        solution("'\\ud800'"),
+        solution("'x' * 66000"),
+        solution("['x' * 1000] * 70"),
+        solution("'x' * 60_000_000"),
+        "def solution():\n    a = []\n    a.append(a)\n    return a",
+    ],
+)
+def test_no_solution_or_no_plain_value_is_invalid(run_one: RunOne, program: str) -> None:
+    outcome = run_one(program)
+    assert (outcome.status, outcome.value) == ("invalid", None)
+    assert outcome.message
+
+
+def test_the_largest_int_comes_back(run_one: RunOne) -> None:
+    assert run_one(solution("10**4300 - 1")).value == 10**4300 - 1
+
+
+def test_what_is_no_text_is_invalid_and_a_bare_text_a_callers_mistake(sandbox: Sandbox) -> None:
+    programs: list[str] = [None, "x" * (1 << 21), solution("1")]  # type: ignore[list-item]
+    assert [outcome.status for outcome in sandbox.run(programs)] == ["invalid", "invalid", "ok"]
+    with pytest.raises(TypeError, match="not one str"):
+        sandbox.run(solution("1"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("wall_s", 0),
+        ("wall_s", math.nan),
+        ("wall_s", math.inf),
+        ("cpu_s", -1.0),
+        ("cpu_s", "2"),
+        ("memory_mb", 1),
+        ("memory_mb", 256.5),
+        ("memory_mb", True),
+        ("output_kb", 0),
+        ("output_kb", 10**9),
+    ],
+)
+def test_bad_limits_name_their_field(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"^Limits.{field} must be [^\n]*$"):
+        Limits(**{field: value})  # type: ignore[arg-type]
+
+
+def test_limits_and_outcomes_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Limits().wall_s = 3  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Outcome("ok").value = 3  # type: ignore[misc]
+
+
+def test_the_room_imports_neither_ray_nor_torch_nor_other_rooms() -> None:
+    code = (
+        "import sys, pad_ray.sandbox\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('ray', 'torch', 'pydantic')"
+        " or m.startswith('pad_ray.') and not m.startswith('pad_ray.sandbox')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
