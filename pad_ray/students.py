@@ -74,12 +74,13 @@ class ScratchSize:
     vocabulary: int
 
 
+# Vocabularies are small on purpose: a word that is seen rarely is learned late, its pieces early.
 SCRATCH_SIZES: dict[str, ScratchSize] = {
-    "tiny": ScratchSize("llama", 64, 2, 4, 1024),
-    "small": ScratchSize("llama", 192, 4, 6, 2048),
-    "medium": ScratchSize("llama", 384, 6, 6, 4096),
-    "t5-tiny": ScratchSize("t5", 64, 2, 4, 1024),
-    "t5-small": ScratchSize("t5", 192, 3, 6, 2048),
+    "tiny": ScratchSize("llama", 64, 2, 4, 640),
+    "small": ScratchSize("llama", 192, 4, 6, 640),
+    "medium": ScratchSize("llama", 384, 6, 6, 2048),
+    "t5-tiny": ScratchSize("t5", 64, 2, 4, 640),
+    "t5-small": ScratchSize("t5", 192, 3, 6, 640),
 }
 
 
