@@ -20,8 +20,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
@@ -67,7 +67,7 @@ class Student:
 class ScratchSize:
     """Width and depth of a from-scratch student."""
 
-    kind: Literal["llama", "t5"]
+    kind: Literal["lfm2", "t5"]
     hidden: int
     layers: int
     heads: int
@@ -76,9 +76,9 @@ class ScratchSize:
 
 # Vocabularies are small on purpose: a word that is seen rarely is learned late, its pieces early.
 SCRATCH_SIZES: dict[str, ScratchSize] = {
-    "tiny": ScratchSize("llama", 64, 2, 4, 640),
-    "small": ScratchSize("llama", 192, 4, 6, 640),
-    "medium": ScratchSize("llama", 384, 6, 6, 2048),
+    "tiny": ScratchSize("lfm2", 64, 2, 4, 640),
+    "small": ScratchSize("lfm2", 192, 4, 6, 640),
+    "medium": ScratchSize("lfm2", 384, 6, 6, 2048),
     "t5-tiny": ScratchSize("t5", 64, 2, 4, 640),
     "t5-small": ScratchSize("t5", 192, 3, 6, 640),
 }
@@ -107,7 +107,7 @@ def tokenise_target(tokenizer: Any, target: str) -> list[int]:
 def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> Student:
     """Load a student for inference or further training from a folder, hub id or GGUF file."""
     text = str(source)
-    transformers_logging.disable_progress_bar()
+    _quieten()
     if text.startswith("scratch:"):
         raise ConfigError("student: a scratch student is made by training, not loaded")
     try:
@@ -185,7 +185,7 @@ def make_scratch_student(
     size = scratch_size(source)
     tokenizer = _train_tokenizer(texts, size.vocabulary)
     torch.manual_seed(seed)
-    model = _llama(size, tokenizer) if size.kind == "llama" else _t5(size, tokenizer)
+    model = _lfm2(size, tokenizer) if size.kind == "lfm2" else _t5(size, tokenizer)
     return Student(model, tokenizer, card)
 
 
@@ -216,13 +216,17 @@ def _train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokeniz
     )
 
 
-def _llama(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
-    return LlamaForCausalLM(
-        LlamaConfig(
+def _lfm2(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
+    # Its short convolutions see the tokens just before each one, so that copying names and
+    # numbers from the question takes a small model far fewer steps than attention alone.
+    return Lfm2ForCausalLM(
+        Lfm2Config(
             vocab_size=len(tokenizer),
             hidden_size=size.hidden,
             intermediate_size=size.hidden * 3,
+            block_auto_adjust_ff_dim=False,
             num_hidden_layers=size.layers,
+            layer_types=["conv", "full_attention"] * (size.layers // 2),
             num_attention_heads=size.heads,
             num_key_value_heads=size.heads,
             max_position_embeddings=2048,
@@ -251,9 +255,14 @@ def _t5(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
     )
 
 
+def _quieten() -> None:
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+
+
 def save_student(student: Student, folder: Path) -> None:
     """Write weights (safetensors), tokenizer and card so that `load_student(folder)` works."""
-    transformers_logging.disable_progress_bar()
+    _quieten()
     folder.mkdir(parents=True, exist_ok=True)
     student.model.save_pretrained(folder)
     student.tokenizer.save_pretrained(folder)
