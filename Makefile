@@ -21,7 +21,7 @@ lint: .venv/.installed-dev
 	$(BIN)/mypy
 
 bench: .venv/.installed-dev
-	$(BIN)/python -m pytest tests/bench -s
+	$(BIN)/python -m pytest -s tests/bench/bench_*.py
 
 clean:
 	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis pad_ray.egg-info

@@ -1,0 +1,256 @@
+"""Evaluation: what counts as right, how failures are called, and a student really asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pad_ray.config import root_cause
+from pad_ray.errors import ConfigError, StudentError
+from pad_ray.evaluation import (
+    EvaluationSettings,
+    TextJudge,
+    bootstrap_interval,
+    evaluate,
+    failure_classes,
+    measure,
+    table_rows,
+)
+from pad_ray.judging import ProgramJudge, SandboxSettings
+from pad_ray.problems import COMPLETED_SCHEMA
+from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.students import StudentCard, make_scratch_student, save_student
+from pad_ray.tasks import get_task
+
+
+def completed(*completions: str | None, answer: str = "7", error: str | None = None) -> pa.Table:
+    rows = [
+        {
+            "row_id": f"p{i}-000000",
+            "problem_id": f"p{i}",
+            "task": "arithmetic",
+            "question": f"Q{i}?",
+            "answer": answer,
+            "sample_index": 0,
+            "completion": text,
+            "teacher": "student",
+            "error": error,
+        }
+        for i, text in enumerate(completions)
+    ]
+    return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
+
+
+def judged(*rows: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=JUDGED_SCHEMA)
+
+
+RIGHT = {"status": "ok", "reason": None, "rounded_match": True}
+NEAR = {"status": "ok", "reason": "wrong_answer", "rounded_match": True}
+WRONG = {"status": "ok", "reason": "wrong_answer", "rounded_match": False}
+RAISED = {"status": "error", "reason": "error", "error_type": "NameError"}
+NOTHING = {"status": None, "reason": "no_program"}
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=300))
+def test_interval_holds_the_mean(right: list[bool]) -> None:
+    low, high = bootstrap_interval(right)
+    assert 0 <= low <= sum(right) / len(right) <= high <= 1
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(50, 50), (190, 10), (300, 700)])
+def test_interval_is_as_wide_as_theory_says(right: int, wrong: int) -> None:
+    n, mean = right + wrong, right / (right + wrong)
+    low, high = bootstrap_interval([True] * right + [False] * wrong)
+    half_width = 1.96 * (mean * (1 - mean) / n) ** 0.5
+    assert high - low == pytest.approx(2 * half_width, rel=0.15)
+
+
+def test_interval_is_reproducible_and_certain_at_the_ends() -> None:
+    some = [True, False, True]
+    assert bootstrap_interval(some) == bootstrap_interval(some)
+    assert bootstrap_interval([True] * 9) == [1.0, 1.0]
+    assert bootstrap_interval([False] * 9) == [0.0, 0.0]
+
+
+def test_shares_are_of_all_problems() -> None:
+    metrics = measure(judged(RIGHT, NEAR, WRONG, RAISED, NOTHING))
+    assert metrics["problems"] == 5
+    assert metrics["accuracy"] == pytest.approx(0.2)
+    assert metrics["accuracy_rounded"] == pytest.approx(0.4)
+    assert metrics["executes"] == pytest.approx(0.6)
+    assert sum(metrics["failures"].values()) == 4
+
+
+def test_failures_are_called_by_the_exception_else_the_reason() -> None:
+    timeout = {"status": "timeout", "reason": "timeout"}
+    table = judged(RIGHT, RAISED, RAISED, WRONG, NOTHING, timeout)
+    assert failure_classes(table) == {
+        "NameError": 2,
+        "wrong_answer": 1,
+        "no_program": 1,
+        "timeout": 1,
+    }
+    assert next(iter(failure_classes(table))) == "NameError"
+
+
+def test_all_right_and_none_right() -> None:
+    assert measure(judged(RIGHT, RIGHT))["failures"] == {}
+    assert measure(judged(NOTHING))["accuracy"] == 0.0
+
+
+PROGRAMS = {
+    "def solution():\n    return 7\n": (None, "ok"),
+    "```python\ndef solution():\n    apples = 3\n    return apples + 4.0\n```": (None, "ok"),
+    "def solution():\n    return 8\n": ("wrong_answer", "ok"),
+    "def solution():\n    return '7'\n": ("wrong_answer", "ok"),
+    "def solution():\n    return aples\n": ("error", "error"),
+    "def solution():\n    return open('/etc/passwd').read()\n": ("forbidden", "forbidden"),
+    "def solution():\n    while True: pass\n": ("timeout", "timeout"),
+    "I do not know.": ("no_program", None),
+    "": ("no_program", None),
+}
+
+
+def test_each_completion_gets_its_reason_and_keeps_its_place() -> None:
+    judge = ProgramJudge(get_task("arithmetic"), SandboxSettings(wall_s=2, cpu_s=1))
+    table = judge(completed(*PROGRAMS))
+    assert table.schema.equals(JUDGED_SCHEMA)
+    verdicts = list(zip(table["reason"].to_pylist(), table["status"].to_pylist(), strict=True))
+    assert verdicts == list(PROGRAMS.values())
+    assert table["row_id"].to_pylist() == [f"p{i}-000000" for i in range(len(PROGRAMS))]
+
+
+def test_teachers_failure_is_not_called_a_missing_program() -> None:
+    judge = ProgramJudge(get_task("arithmetic"), SandboxSettings())
+    row = judge(completed("", error="HTTP 500")).to_pylist()[0]
+    assert (row["reason"], row["message"]) == ("teacher_error", "HTTP 500")
+
+
+def test_chain_of_thought_is_judged_by_the_answer_it_states() -> None:
+    texts = ["3 + 4.\nThe answer is 7.", "The answer is 7.2", "The answer is 9", "Seven."]
+    rows = TextJudge(get_task("arithmetic"))(completed(*texts)).to_pylist()
+    assert [row["reason"] for row in rows] == [None, "wrong_answer", "wrong_answer", "no_answer"]
+    assert [row["rounded_match"] for row in rows] == [True, True, False, None]
+    assert json.loads(rows[0]["value"]) == 7
+
+
+def test_chain_of_thought_of_a_text_task() -> None:
+    rows = TextJudge(get_task("coin_flip"))(
+        completed("The answer is yes.", "The answer is no", answer="yes")
+    )
+    assert rows["reason"].to_pylist() == [None, "wrong_answer"]
+
+
+def test_table_names_student_problems_and_the_three_commonest_failures() -> None:
+    failures = {"wrong_answer": 5, "NameError": 4, "timeout": 2, "no_program": 1}
+    metrics = {
+        "problems": 20,
+        "accuracy": 0.4,
+        "accuracy_95": [0.2, 0.6],
+        "accuracy_rounded": 0.45,
+        "executes": 0.65,
+        "failures": failures,
+    }
+    config = {"task": "arithmetic", "split": "held_out"}
+    manifest = {"student": "runs/one", "metrics": metrics, "config": config}
+    assert list(table_rows([manifest])) == [
+        (
+            "one",
+            "arithmetic (held-out templates)",
+            "20",
+            "40.0%",
+            "20.0% to 60.0%",
+            "45.0%",
+            "65.0%",
+            "wrong_answer 5, NameError 4, timeout 2",
+        )
+    ]
+
+
+def settings(out: Path, student: list[str] | str, **others: Any) -> EvaluationSettings:
+    values: dict[str, Any] = {"task": "arithmetic", "count": 8, "max_new_tokens": 12}
+    return EvaluationSettings(**{**values, "student": student, "out": out, **others})
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two untrained students: one of programs, one of chains of thought."""
+    folder = tmp_path_factory.mktemp("students")
+    generate = get_task("arithmetic").generate
+    assert generate is not None
+    texts = [f"{p.question}\n{p.program}" for p in generate(20, "train", 0, None)]
+    cards = {"programs": StudentCard("program", "test"), "thoughts": StudentCard("cot", "test")}
+    for (name, card), size in zip(cards.items(), ("tiny", "t5-tiny"), strict=True):
+        save_student(
+            make_scratch_student(f"scratch:{size}", texts, card=card, seed=0), folder / name
+        )
+    return [str(folder / name) for name in cards]
+
+
+def test_students_are_asked_every_problem_once(
+    local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    manifests = evaluate(settings(out, untrained))
+    for manifest, folder, failure in zip(
+        manifests, ("0-programs", "1-thoughts"), ("no_program", "no_answer"), strict=True
+    ):
+        table = pq.read_table(out / folder / "predictions.parquet")
+        assert table.schema.names == JUDGED_SCHEMA.names
+        assert len(set(table["problem_id"].to_pylist())) == table.num_rows == 8
+        assert manifest["metrics"] == measure(table)
+        assert failure in manifest["metrics"]["failures"]
+        assert manifest == json.loads((out / folder / "manifest.json").read_text())
+    capsys.readouterr()
+    assert evaluate(settings(out, untrained, sandbox_actors=2)) == manifests
+    assert capsys.readouterr().out.count("nothing to do") == 2
+
+
+def test_other_questions_are_refused_by_name(
+    local_ray: None, untrained: list[str], tmp_path: Path
+) -> None:
+    evaluate(settings(tmp_path / "out", untrained[0], count=2, max_new_tokens=2))
+    with pytest.raises(ConfigError, match=r"seed \(0 there, 1 now\)"):
+        evaluate(settings(tmp_path / "out", untrained[0], count=2, max_new_tokens=2, seed=1))
+
+
+def test_unknown_hub_student_is_a_students_error(local_ray: None, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="gone/model") as caught:
+        evaluate(settings(tmp_path / "out", "gone/model"))
+    assert isinstance(root_cause(caught.value), StudentError)
+
+
+def test_no_student_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="student"):
+        evaluate(settings(tmp_path / "out", []))
+
+
+@pytest.mark.parametrize(
+    ("student", "reason"),
+    [
+        ("scratch:tiny", "untrained"),
+        ("./gone", "no such file or folder"),
+        ("gone.gguf", "no such file"),
+        ("{tmp}", "config.json is missing"),
+    ],
+)
+def test_student_that_is_not_there_leaves_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, student: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudentError, match=reason):
+        evaluate(settings(tmp_path / "out", student.format(tmp=tmp_path)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_strategy_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown 'magic'; known: greedy"):
+        evaluate(settings(tmp_path / "out", "x", strategy="magic"))

@@ -1,0 +1,52 @@
+"""The names that users import, and what importing them costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import pad_ray
+import pad_ray.sandbox
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(shown.stdout.split())
+
+
+def test_public_names() -> None:
+    assert pad_ray.__all__ == ["PadError", "Solution", "Solver", "__version__"]
+    assert dir(pad_ray) == sorted(pad_ray.__all__)
+
+
+def test_every_public_name_is_there() -> None:
+    for name in pad_ray.__all__:
+        assert getattr(pad_ray, name) is not None
+    assert issubclass(pad_ray.PadError, Exception)
+    assert callable(pad_ray.Solver.from_pretrained)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'pad_ray' has no attribute 'Sovler'"):
+        pad_ray.Sovler  # noqa: B018
+
+
+def test_public_names_of_the_sandbox() -> None:
+    promised = {"Limits", "Outcome", "Sandbox", "SandboxError", "Value"}
+    assert promised <= set(pad_ray.sandbox.__all__)
+    for name in pad_ray.sandbox.__all__:
+        assert getattr(pad_ray.sandbox, name) is not None
+
+
+def test_sandbox_alone_imports_neither_ray_nor_torch_nor_other_rooms() -> None:
+    loaded = modules_after("import pad_ray.sandbox")
+    assert not loaded & {"ray", "torch", "transformers", "pyarrow", "numpy", "pydantic"}
+    ours = {name for name in loaded if name.startswith("pad_ray.")}
+    assert all(name.startswith("pad_ray.sandbox") for name in ours), ours
+
+
+def test_package_alone_imports_nothing_heavy() -> None:
+    assert not modules_after("import pad_ray") & {"ray", "torch", "transformers"}

@@ -1,0 +1,212 @@
+"""Training rows and batches: no problem on both sides, no row lost, little padding."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pad_ray.errors import DataError
+from pad_ray.records import TrainingRow
+from pad_ray.students import StudentCard, make_scratch_student
+from pad_ray.training_data import (
+    BatchSizes,
+    micro_batches_of,
+    padding_share,
+    plan_epoch,
+    read_training_rows,
+    split_by_problem,
+    tokenise_rows,
+)
+
+PROBLEMS = st.lists(st.integers(0, 30), min_size=1, max_size=80)
+SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6)).map(lambda s: BatchSizes(s[0] * s[1], s[0]))
+LENGTHS = st.lists(st.integers(1, 400), min_size=1, max_size=120)
+
+
+def rows_of(problems: list[int]) -> list[TrainingRow]:
+    return [TrainingRow(f"p{p}", f"question {p}", f"program {i}") for i, p in enumerate(problems)]
+
+
+def write_verified(folder: Path, **columns: list[str | None]) -> Path:
+    (folder / "verified").mkdir(parents=True)
+    pq.write_table(pa.table(columns), folder / "verified" / "part-0.parquet")
+    return folder
+
+
+@given(PROBLEMS, st.floats(0, 0.99), st.integers())
+def test_split_shares_no_problem_and_loses_no_row(
+    problems: list[int], fraction: float, seed: int
+) -> None:
+    rows = rows_of(problems)
+    train, validation = split_by_problem(rows, fraction, seed)
+    assert not {r.problem_id for r in train} & {r.problem_id for r in validation}
+    assert sorted(r.target for r in train + validation) == sorted(r.target for r in rows)
+    assert train
+
+
+@given(PROBLEMS.filter(lambda p: len(set(p)) > 1), st.floats(0.001, 0.99), st.integers())
+def test_validation_is_never_empty_when_asked_for(
+    problems: list[int], fraction: float, seed: int
+) -> None:
+    _, validation = split_by_problem(rows_of(problems), fraction, seed)
+    assert validation
+
+
+def test_split_counts_problems_not_rows() -> None:
+    rows = rows_of([0] * 500 + list(range(1, 100)))
+    _, validation = split_by_problem(rows, 0.1, 0)
+    assert len({r.problem_id for r in validation}) == 10
+
+
+@given(PROBLEMS, st.randoms())
+def test_split_does_not_depend_on_the_order_of_rows(
+    problems: list[int], chance: random.Random
+) -> None:
+    rows = rows_of(problems)
+    mixed = rows.copy()
+    chance.shuffle(mixed)
+    held = [{r.problem_id for r in split_by_problem(part, 0.3, 5)[1]} for part in (rows, mixed)]
+    assert held[0] == held[1]
+
+
+def test_split_changes_with_the_seed() -> None:
+    rows = rows_of(list(range(100)))
+    assert split_by_problem(rows, 0.2, 0) == split_by_problem(rows, 0.2, 0)
+    assert split_by_problem(rows, 0.2, 0) != split_by_problem(rows, 0.2, 1)
+
+
+@given(LENGTHS, SIZES, st.integers(), st.integers(0, 5))
+def test_an_epoch_holds_every_row_once(
+    lengths: list[int], sizes: BatchSizes, seed: int, epoch: int
+) -> None:
+    plan = plan_epoch(lengths, sizes, seed, epoch)
+    rows = [row for batch in plan for micro in batch for row in micro]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert all(0 < len(micro) <= sizes.micro for batch in plan for micro in batch)
+    assert all(0 < sum(map(len, batch)) <= sizes.batch for batch in plan)
+
+
+@given(LENGTHS, SIZES, st.integers(), st.integers(0, 5))
+def test_the_same_epoch_is_planned_the_same(
+    lengths: list[int], sizes: BatchSizes, seed: int, epoch: int
+) -> None:
+    assert plan_epoch(lengths, sizes, seed, epoch) == plan_epoch(lengths, sizes, seed, epoch)
+
+
+def test_epochs_and_seeds_differ() -> None:
+    lengths = list(range(1, 101))
+    plans = [
+        plan_epoch(lengths, BatchSizes(8, 4), seed, epoch) for seed in (0, 1) for epoch in (0, 1)
+    ]
+    assert all(a != b for i, a in enumerate(plans) for b in plans[:i])
+
+
+@given(
+    st.lists(st.lists(st.integers(), min_size=1, max_size=3), min_size=1, max_size=12),
+    st.integers(1, 9),
+)
+def test_ranks_cover_a_batch_with_equal_counts(batch: list[list[int]], world: int) -> None:
+    shares = [micro_batches_of(batch, rank, world) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    given_out = [micro for share in shares for micro in share if micro]
+    assert sorted(given_out) == sorted(batch)
+
+
+@pytest.mark.parametrize("count", [300, 2000, 7000])
+@pytest.mark.parametrize(("median", "spread"), [(180, 0.35), (90, 0.5), (250, 0.6)])
+def test_padding_is_under_15_percent_for_realistic_lengths(
+    count: int, median: float, spread: float
+) -> None:
+    chance = random.Random(count)
+    lengths = [round(median * chance.lognormvariate(0, spread)) + 8 for _ in range(count)]
+    plan = plan_epoch(lengths, BatchSizes(32, 8), 0, 0)
+    assert 0 < padding_share(lengths, plan) < 0.15
+
+
+def test_batches_mix_short_and_long_rows() -> None:
+    lengths = list(range(1, 1601))
+    plan = plan_epoch(lengths, BatchSizes(32, 8), 0, 0)
+    means = [sum(lengths[r] for micro in batch for r in micro) / 32 for batch in plan]
+    assert sum(300 < mean < 1300 for mean in means) > len(means) / 2
+
+
+def test_padding_share_counts_tokens() -> None:
+    assert padding_share([2, 4, 5], [[[0, 1], [2]]]) == pytest.approx(2 / 13)
+
+
+def test_rows_are_read_in_order_and_equal_ones_once(tmp_path: Path) -> None:
+    folder = write_verified(
+        tmp_path / "a",
+        row_id=["b-1", "a-0", "b-0"],
+        problem_id=["b", "a", "b"],
+        question=["Q b", "Q a", "Q b"],
+        program=["same", "other", "same"],
+    )
+    rows = read_training_rows([folder, folder], "program")
+    assert [(r.problem_id, r.target) for r in rows] == [("a", "other"), ("b", "same")]
+    assert "Q a" in rows[0].source
+
+
+def test_one_question_under_two_tasks_is_not_split(tmp_path: Path) -> None:
+    for task in ("one", "two"):
+        write_verified(
+            tmp_path / task,
+            row_id=[f"{task}{i}" for i in range(30)],
+            problem_id=[f"{task}{i}" for i in range(30)],
+            question=[f"What is {i} + 1?" for i in range(30)],
+            program=[f"return {task} {i}" for i in range(30)],
+        )
+    rows = read_training_rows([tmp_path / "one", tmp_path / "two"], "program")
+    train, validation = split_by_problem(rows, 0.3, 0)
+    assert not {r.source for r in train} & {r.source for r in validation}
+
+
+def test_format_without_its_column_filled_is_refused(tmp_path: Path) -> None:
+    folder = write_verified(
+        tmp_path / "a",
+        row_id=["a-0"],
+        problem_id=["a"],
+        question=["Q"],
+        program=["p"],
+        chain_of_thought=pa.array([None], pa.string()),
+    )
+    with pytest.raises(DataError, match="no chain_of_thought; --format cot"):
+        read_training_rows([folder], "cot")
+
+
+def test_folder_that_is_no_synthesis_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no verified/\*\.parquet"):
+        read_training_rows([tmp_path], "program")
+
+
+def test_missing_column_is_named(tmp_path: Path) -> None:
+    folder = write_verified(tmp_path / "a", row_id=["a"], problem_id=["a"], program=["p"])
+    with pytest.raises(DataError, match="column 'question' is missing"):
+        read_training_rows([folder], "program")
+
+
+def test_dataset_without_rows_is_refused(tmp_path: Path) -> None:
+    empty = pa.array([], pa.string())
+    columns = dict.fromkeys(("row_id", "problem_id", "question", "program"), empty)
+    folder = write_verified(tmp_path / "a", **columns)
+    with pytest.raises(DataError, match="no verified rows"):
+        read_training_rows([folder], "program")
+
+
+def test_long_rows_are_left_out_and_counted() -> None:
+    rows = [TrainingRow(str(i), "source " * i, "target " * (10 - i)) for i in range(11)]
+    texts = [row.source + row.target for row in rows]
+    student = make_scratch_student(
+        "scratch:tiny", texts, card=StudentCard("program", "test"), seed=0
+    )
+    examples, too_long = tokenise_rows(rows, student.tokenizer, False, 9, 9)
+    assert len(examples) + too_long == len(rows)
+    assert 0 < too_long < len(rows)
+    assert all(len(e.source) <= 9 and len(e.target) <= 9 for e in examples)
+    assert all(e.target[-1] == student.tokenizer.eos_token_id for e in examples)
