@@ -27,6 +27,8 @@ def local_ray() -> Iterator[None]:
     """A local Ray with four logical CPUs: row checkpointing deadlocks on two."""
     import ray
 
+    # A job that an earlier test ran in this process may have started its own.
+    ray.shutdown()
     ray.init(
         "local",
         num_cpus=4,
