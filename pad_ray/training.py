@@ -309,6 +309,13 @@ def deepspeed_config(settings: TrainingHyperparameters) -> dict[str, Any]:
     return {**config, **_given_deepspeed(settings.deepspeed)}
 
 
+_OWNED_BY_SETTINGS = {
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+}
+
+
 def _given_deepspeed(path: Path) -> dict[str, Any]:
     """Read the user's DeepSpeed JSON; "auto" leaves a value to the settings."""
     try:
@@ -319,7 +326,13 @@ def _given_deepspeed(path: Path) -> dict[str, Any]:
         raise DataError(f"deepspeed: {path}: malformed JSON: {error}") from error
     if not isinstance(given, dict):
         raise DataError(f"deepspeed: {path}: expected a JSON object")
-    return {key: value for key, value in given.items() if value != "auto"}
+    values = {key: value for key, value in given.items() if value != "auto"}
+    for key in _OWNED_BY_SETTINGS & set(values):
+        raise ConfigError(
+            f"deepspeed: {path}: leave '{key}' out or \"auto\": batch_size, micro_batch_size and "
+            "workers decide it"
+        )
+    return values
 
 
 def check_resources(settings: TrainingHyperparameters) -> None:

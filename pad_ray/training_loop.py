@@ -26,6 +26,7 @@ from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoc
 
 CHECKPOINT_TAG = "state"
 POSITION = "position.json"
+_PARTS = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,6 @@ def train_worker(config: dict[str, Any]) -> None:
             loss = _validation_loss(engine, student, validation, settings)
             log.write({"step": position.step, "epoch": plan.epoch, "validation_loss": loss})
             _report(engine, position.step, loss)
-
-
-_PARTS = ("train", "validation")
 
 
 class BatchPlan:

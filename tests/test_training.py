@@ -224,3 +224,15 @@ def test_student_folder_may_be_trained_further(
     more = settings(data, tmp_path / "out", student=str(one_worker), max_steps=2, evaluate_every=2)
     train(more)
     assert logged(tmp_path / "out", "loss")[0] < logged(one_worker, "loss")[1]
+
+
+@pytest.mark.parametrize(
+    "key", ["train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps"]
+)
+def test_deepspeed_file_may_not_decide_batch_sizes(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "ds.json"
+    file.write_text(json.dumps({key: 7}))
+    with pytest.raises(PadError, match=f"leave '{key}' out"):
+        deepspeed_config(settings(tmp_path, tmp_path, deepspeed=file))
+    file.write_text(json.dumps({key: "auto"}))
+    assert deepspeed_config(settings(tmp_path, tmp_path, deepspeed=file)).get(key) != 7
