@@ -47,7 +47,7 @@ def runnable_share(student: str, out: Path) -> float:
         batch_size=10,
         max_new_tokens=200,
         precision="bf16",
-        threads=2,
+        threads=1,
     )
     metrics: dict[str, Any] = evaluate(settings)[0]["metrics"]
     print(metrics)
