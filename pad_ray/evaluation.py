@@ -168,11 +168,7 @@ def _located(student: str) -> tuple[str, StudentCard]:
         raise StudentError(f"student: {path} holds no model (config.json is missing)")
     if not path.exists() and (student.endswith(".gguf") or student.startswith((".", "/"))):
         raise StudentError(f"student: {path}: no such file or folder")
-    return (
-        (str(path), read_card(path, student))
-        if path.exists()
-        else (student, read_card(path, student))
-    )
+    return str(path) if path.exists() else student, read_card(path, student)
 
 
 def _weights(source: str) -> dict[str, str]:

@@ -232,7 +232,7 @@ def _prepare(settings: TrainingSettings, stage: Stage) -> dict[str, Any]:
 
 
 def _initial_student(settings: TrainingSettings, texts: Sequence[str]) -> Student:
-    card = StudentCard(settings.format, settings.student)
+    card = _card(settings)
     if settings.student.startswith("scratch:"):
         return make_scratch_student(settings.student, texts, card=card, seed=settings.seed)
     loaded = load_student(settings.student)

@@ -98,8 +98,8 @@ class Solver:
         steps: list[Step] = []
         start = 0
         for end in range(1, len(ids) + 1):
-            piece = tokenizer.decode(ids[start:end], skip_special_tokens=True)
             if end == len(ids) or "\n" in tokenizer.decode([ids[end]]):
+                piece = tokenizer.decode(ids[start:end], skip_special_tokens=True)
                 if piece.strip():
                     steps.append(Step(piece.strip("\n"), sum(logprobs[start:end])))
                 start = end

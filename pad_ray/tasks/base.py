@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeGuard
 
 from pad_ray.records import Problem
 
@@ -42,9 +42,13 @@ class Task:
     generate: Generator | None = None
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def numbers_equal(value: object, answer: str) -> bool:
     """Compare a program's value with the gold number, relative tolerance 1e-6 (not rounded)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return False
     try:
         return math.isclose(value, float(answer), rel_tol=1e-6, abs_tol=1e-9)
@@ -54,7 +58,7 @@ def numbers_equal(value: object, answer: str) -> bool:
 
 def numbers_equal_rounded(value: object, answer: str) -> bool:
     """Compare after rounding both to the nearest integer, as the paper does."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return False
     try:
         return round(value) == round(float(answer))
