@@ -137,7 +137,6 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
     for index, student in enumerate(settings.students):
         name = f"{index}-{Path(student).name}"
         manifests.append(_evaluate_student(student, settings, out / name if several else out))
-    print_table(manifests)
     return manifests
 
 

@@ -253,6 +253,7 @@ def _save_examples(examples: Sequence[Example], folder: Path) -> None:
         "source": [example.source for example in examples],
         "target": [example.target for example in examples],
         "length": [example.length for example in examples],
+        "target_length": [len(example.target) for example in examples],
     }
     Dataset.from_dict(table).save_to_disk(str(folder))
 

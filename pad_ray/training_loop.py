@@ -82,7 +82,7 @@ def train_worker(config: dict[str, Any]) -> None:
     log = MetricsLog(settings, position.step)
     plan = BatchPlan(train, settings)
     while position.step < settings.steps:
-        metrics = _train_step(engine, student, train, plan.at(position.step), position)
+        metrics = _train_step(engine, student, train, plan, position)
         position.step += 1
         if position.step % settings.log_every == 0 or position.step == settings.steps:
             log.write({"step": position.step, "epoch": plan.epoch, **metrics})
@@ -97,6 +97,7 @@ class BatchPlan:
 
     def __init__(self, train: Dataset, settings: LoopSettings) -> None:
         self._lengths = list(train["length"])
+        self._target_lengths = list(train["target_length"])
         self._settings = settings
         self.epoch = 0
         self._batches = self._plan(0)
@@ -111,6 +112,11 @@ class BatchPlan:
             self._batches = self._plan(epoch)
             self.epoch = epoch
         return self._batches[index]
+
+    def tokens(self, batch: Batch) -> tuple[int, int]:
+        """Return how many tokens, and how many target tokens, a global batch has."""
+        rows = [row for micro in batch for row in micro]
+        return sum(self._lengths[r] for r in rows), sum(self._target_lengths[r] for r in rows)
 
 
 def _engine(student: Student, settings: LoopSettings) -> Any:
@@ -151,12 +157,12 @@ def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[
 
 
 def _train_step(
-    engine: Any, student: Student, train: Dataset, batch: Batch, position: Position
+    engine: Any, student: Student, train: Dataset, plan: BatchPlan, position: Position
 ) -> dict[str, float]:
     world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+    batch = plan.at(position.step)
     shares = micro_batches_of(batch, rank, world)
-    rows = train[[row for micro in batch for row in micro]]
-    total = sum(len(target) for target in rows["target"])
+    tokens, total = plan.tokens(batch)
     loss_sum = torch.zeros((), device=engine.device)
     accumulation = engine.gradient_accumulation_steps()
     # An epoch's last batch may be short, and every rank must take part in the collectives:
@@ -168,7 +174,7 @@ def _train_step(
         engine.step()
         loss_sum += loss.detach()
     torch.distributed.all_reduce(loss_sum)
-    position.tokens += sum(rows["length"])
+    position.tokens += tokens
     return {
         "loss": loss_sum.item() / total,
         "learning_rate": engine.get_lr()[0],
