@@ -136,11 +136,13 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
     manifests = []
     for index, student in enumerate(settings.students):
         name = f"{index}-{Path(student).name}"
-        manifests.append(_evaluate_student(student, settings, out / name if several else out))
+        manifests.append(evaluate_student(student, settings, out / name if several else out))
+    print_table(manifests)
     return manifests
 
 
-def _evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
+def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
+    """Evaluate one student into directory `out`, and return its manifest."""
     get_strategy(settings.strategy)
     one = settings.model_copy(update={"student": student})
     task, problems, _ = settings.load()
@@ -238,14 +240,14 @@ def bootstrap_interval(right: Sequence[bool] | np.ndarray, seed: int = 0) -> lis
 
 
 def failure_classes(judged: pa.Table) -> dict[str, int]:
-    """Count failures by class: the exception's name for programs that raised, else the reason."""
+    """Count failures by class: the exception's name where there is one, else the reason."""
     failed = judged.filter(pc.is_valid(judged["reason"])).select(["reason", "error_type"])
     return dict(Counter(failure_class(row) for row in failed.to_pylist()).most_common())
 
 
 def failure_class(row: dict[str, Any]) -> str:
-    """Return a failed row's class: the exception's name for a program that raised, else reason."""
-    raised = row["reason"] == "error" and row["error_type"]
+    """Return a failed row's class: the exception's name where there is one, else the reason."""
+    raised = row["reason"] in ("error", "invalid") and row["error_type"]
     return str(row["error_type"] if raised else row["reason"])
 
 

@@ -16,7 +16,7 @@ from pad_ray.config import Settings, resolve, validate
 from pad_ray.evaluation import (
     EvaluationRun,
     EvaluationSettings,
-    evaluate,
+    evaluate_student,
     print_table,
     problem_set_name,
 )
@@ -93,8 +93,9 @@ def _evaluate(run: EvaluationRun, training: StageResult, out: Path) -> StageResu
     inputs = [training.manifest["fingerprint"], *run.inputs().values()]
     name = f"evaluation-{_file_name(run.task)}-{run.split}"
     folder = _stage_folder(out, name, run, inputs)
-    settings = _with(EvaluationSettings, run, student=str(training.folder), out=folder)
-    return StageResult(folder, evaluate(settings)[0])
+    student = str(training.folder)
+    settings = _with(EvaluationSettings, run, student=student, out=folder)
+    return StageResult(folder, evaluate_student(student, settings, folder))
 
 
 def _file_name(task: str) -> str:
