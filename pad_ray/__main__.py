@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pad_ray import __version__
-from pad_ray.sandbox import diagnose
+from pad_ray.sandbox.doctor import diagnose, summarise
 
 _PACKAGES = ("ray", "torch", "transformers", "deepspeed", "datasets", "pyarrow")
 
@@ -76,7 +76,7 @@ def _ray() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
-    for check in diagnose():
+    for check in summarise(diagnose()):
         yield f"sandbox: {check.name}", check.ok, check.detail
 
 

@@ -28,10 +28,22 @@ class SandboxSettings(Settings):
     memory_mb: int = Field(256, ge=16)
     """Megabytes of address space beyond the interpreter's own."""
     output_kb: int = Field(64, ge=1)
-    """Kilobytes of a returned value."""
+    """Kilobytes of a returned value, and of printed text."""
+    required: tuple[str, ...] = ()
+    """Layers without which nothing runs, besides seccomp: landlock, unprivileged_user."""
+    modules: tuple[str, ...] = ()
+    """What programs may import besides parts of the standard library: sympy, dateutil, numpy."""
 
-    def limits(self) -> Limits:
-        return Limits(**self.model_dump())
+    def sandbox(self) -> Sandbox:
+        """Return a sandbox for these settings; the caller closes it."""
+        limits = Limits(
+            wall_s=self.wall_s,
+            cpu_s=self.cpu_s,
+            memory_mb=self.memory_mb,
+            output_kb=self.output_kb,
+            required=frozenset(self.required),
+        )
+        return Sandbox(limits, modules=self.modules)
 
 
 class ProgramJudge:
@@ -39,22 +51,22 @@ class ProgramJudge:
 
     def __init__(self, task: Task, sandbox: SandboxSettings) -> None:
         self._task = task
-        self._limits = sandbox.limits()
+        self._settings = sandbox
 
     @cached_property
     def _sandbox(self) -> Sandbox:
         # Made with the first batch: an error in an actor's constructor reaches nobody.
-        try:
-            return Sandbox(self._limits)
-        except SandboxError as error:
-            raise ResourceError(f"sandbox: {error}") from error
+        return self._settings.sandbox()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
         for row in rows:
             row["program"] = None if row["error"] else extract_program(row["completion"])
         runnable = [row for row in rows if row["program"] is not None]
-        outcomes = self._sandbox.run([row["program"] for row in runnable])
+        try:
+            outcomes = self._sandbox.run([row["program"] for row in runnable])
+        except SandboxError as error:
+            raise ResourceError(f"sandbox: {error}") from error
         for row, outcome in zip(runnable, outcomes, strict=True):
             row["program_key"] = program_key(row["program"])
             self._record(row, outcome)

@@ -75,6 +75,30 @@ def test_killed_driver_loses_and_repeats_nothing(tmp_path: Path) -> None:
     assert len({row["row_id"] for row in rows}) == len(rows) == 120
 
 
+def judges(driver: int) -> list[psutil.Process]:
+    """Return the processes of a job's own Ray that hold a sandbox."""
+    family = psutil.Process(driver).children(recursive=True)
+    return [process for process in family if "ProgramJudge" in "".join(process.cmdline())]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_sandbox_actor_costs_no_row(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(synthesis_command(whole), check=True, cwd=ROOT, timeout=300)
+    driver = subprocess.Popen(synthesis_command(killed), cwd=ROOT)
+    checkpoint = killed / "work/checkpoint"
+    wait_until(lambda: len(list(checkpoint.glob("*.parquet"))) >= 2, seconds=200)
+    victims = judges(driver.pid)
+    zygotes = [child for judge in victims for child in judge.children()]
+    assert victims
+    assert zygotes
+    victims[0].kill()
+    assert driver.wait(300) == 0
+    assert rows_without_timings(killed) == rows_without_timings(whole)
+    assert not [zygote for zygote in zygotes if zygote.is_running()]
+
+
 def train_workers() -> list[psutil.Process]:
     named = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
     return [p for p in named if p.info["cmdline"][0].startswith("ray::RayTrainWorker")]

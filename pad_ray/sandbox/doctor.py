@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pad_ray.sandbox.attacks import Attack, attacks
 from pad_ray.sandbox.limits import Limits
 from pad_ray.sandbox.outcome import Outcome
 from pad_ray.sandbox.process import SandboxError
@@ -18,63 +20,55 @@ class Check(NamedTuple):
     detail: str
 
 
-# Any way to the C library that is left in the interpreter, for raw system calls.
-REACH_LIBC = """
-def libc():
-    todo, seen = [object], set()
-    while todo:
-        for kind in type.__subclasses__(todo.pop()):
-            if kind not in seen:
-                seen.add(kind)
-                todo.append(kind)
-    return next(kind for kind in seen if kind.__name__ == 'CDLL')(None)
-"""
+# Memory so little that a program runs out of it well before its time is over.
+_LIMITS = Limits(wall_s=0.5, cpu_s=0.2, memory_mb=32)
+_NEIGHBOUR = "def solution():\n    return 6 * 7"
+_LAYER, _ATTACK = "layer ", "attack "
 
-# attack -> (program, status that shows it was stopped)
-ATTACKS: dict[str, tuple[str, str]] = {
-    "read a file": ("def solution(): return open('/etc/passwd').read()", "forbidden"),
-    "write a file": ("def solution(): return open('/tmp/x', 'w').write('x')", "forbidden"),
-    "list a folder": ("import os\ndef solution(): return os.listdir('/')", "forbidden"),
-    "open a socket": (REACH_LIBC + "def solution(): return libc().socket(2, 1, 0)", "forbidden"),
-    "run a command": ("import os\ndef solution(): return os.system('true')", "forbidden"),
-    "fork": ("import os\ndef solution(): return os.fork()", "forbidden"),
-    "kill its parent": (
-        "import os\ndef solution(): return os.kill(os.getppid(), 9)",
-        "forbidden",
-    ),
-    "ignore the CPU timer": (
-        REACH_LIBC + "def solution():\n    libc().signal(27, 1)\n    while True: pass",
-        "timeout",
-    ),
-    "sleep": ("import time\ndef solution(): time.sleep(60)", "timeout"),
-    "fill the memory": ("def solution(): return len([0] * 10**9)", "memory"),
-    "leave without a result": ("import os\ndef solution(): os._exit(0)", "crashed"),
-    "forge a result": (
-        "import os\ndef solution():\n    os.write(3, b'0' * 64)\n    return 1",
-        "crashed",
-    ),
-}
-_LIMITS = Limits(wall_s=1, cpu_s=0.5, memory_mb=128)
+
+def findings() -> Iterator[Check]:
+    """Yield one finding a layer, then one an attack, as they are made. Never raises."""
+    try:
+        with Sandbox(_LIMITS) as sandbox:
+            for name, holds in sandbox.layers.items():
+                yield Check(_LAYER + name, holds, "holds" if holds else "not offered here")
+            for attack in attacks():
+                yield _attacked(sandbox, attack)
+    except SandboxError as error:
+        yield Check("sandbox", False, str(error))
 
 
 def diagnose() -> list[Check]:
-    """Return one finding a layer and one an attack; needs about 3 seconds. Never raises."""
-    try:
-        with Sandbox(_LIMITS) as sandbox:
-            found = [
-                Check(f"layer {name}", holds, "holds" if holds else "not offered here")
-                for name, holds in sandbox.layers.items()
-            ]
-            for name, (program, stopped) in ATTACKS.items():
-                outcome = sandbox.run([program])[0]
-                ok = outcome.status == stopped
-                found.append(Check(f"attack: {name}", ok, _tell(outcome)))
-            after = sandbox.run(["def solution(): return 6 * 7"])[0]
-            found.append(Check("a good program after the attacks", after.value == 42, _tell(after)))
-    except SandboxError as error:
-        return [Check("sandbox", False, str(error))]
-    return found
+    """Return all findings; needs about 15 seconds. Never raises."""
+    return list(findings())
+
+
+def summarise(checks: Iterable[Check]) -> list[Check]:
+    """Return the findings with one in place of those about attacks."""
+    checks = list(checks)
+    tried = [check for check in checks if check.name.startswith(_ATTACK)]
+    rest = [check for check in checks if check not in tried]
+    if not tried:
+        return rest
+    missed = [check.name.removeprefix(_ATTACK) for check in tried if not check.ok]
+    detail = f"{len(tried) - len(missed)} of {len(tried)} stopped"
+    if missed:
+        detail += f"; not stopped: {', '.join(missed)}"
+    return [*rest, Check("attacks", not missed, detail)]
+
+
+def _attacked(sandbox: Sandbox, attack: Attack) -> Check:
+    before, outcome, after = sandbox.run([_NEIGHBOUR, attack.program, _NEIGHBOUR])
+    detail = _tell(outcome)
+    if outcome.status not in attack.statuses:
+        detail += f" (expected: {' or '.join(sorted(attack.statuses))})"
+    unharmed = before.value == after.value == 42
+    if not unharmed:
+        detail += f"; its neighbours: {_tell(before)}, {_tell(after)}"
+    ok = unharmed and outcome.status in attack.statuses
+    return Check(f"{_ATTACK}{attack.family}: {attack.name}", ok, detail)
 
 
 def _tell(outcome: Outcome) -> str:
-    return f"{outcome.status}: {outcome.message}" if outcome.message else outcome.status
+    lines = (outcome.message or "").splitlines()
+    return f"{outcome.status}: {lines[0]}" if lines else outcome.status

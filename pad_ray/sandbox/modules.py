@@ -26,3 +26,19 @@ ALLOWED_MODULES = (
     "time",
     "typing",
 )
+
+# For modules that a sandbox is told to offer besides: parts that they do not load themselves, and
+# a trusted program that makes them load what they load late.
+PARTS = {"dateutil": ("dateutil.parser", "dateutil.relativedelta", "dateutil.rrule", "dateutil.tz")}
+WARM_UPS = {
+    "sympy": """
+from sympy import *
+x, y = symbols("x y")
+str((solve(x**2 - 2, x), solve([Eq(x + y, 3), Eq(x - y, 1)], [x, y]), factor(x**2 - 1)))
+str((simplify(sin(x) ** 2 + cos(x) ** 2), integrate(x**2, (x, 0, 1)), diff(x**3, x)))
+str((limit(sin(x) / x, x, 0), Rational(1, 3) + sqrt(8), N(pi, 5), nsolve(x**2 - 2, x, 1)))
+str((Matrix([[1, 2], [3, 4]]).inv(), solveset(x - 1, x), summation(x, (x, 1, 3)), binomial(5, 2)))
+""",
+    "numpy": "import numpy\nnumpy.linalg.solve(numpy.eye(2), numpy.ones(2)).sum()",
+    "dateutil": "import dateutil.parser\ndateutil.parser.parse('2024-03-01')",
+}

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pad_ray.sandbox.limits import Limits
-from pad_ray.sandbox.wire import STRETCH, Reply, read_frame, read_reply, write_frame
+from pad_ray.sandbox.wire import (
+    STRETCH,
+    Reply,
+    pack_programs,
+    read_frame,
+    unpack_replies,
+    write_frame,
+)
 
 # The packages' own __init__ files are left out: they import what the zygote must not carry.
 _BOOT = """
@@ -25,6 +35,7 @@ from pad_ray.sandbox.zygote import main
 main()
 """
 _START_S = 60.0
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 60.0
 _END_S = 2.0
 
@@ -37,19 +48,28 @@ class ZygoteDied(Exception):
     """The zygote ended or hangs; start another."""
 
 
+@dataclass(frozen=True)
+class Calling:
+    """What a zygote is for: limits, modules to offer besides, and whether children are shared."""
+
+    limits: Limits
+    modules: tuple[str, ...] = ()
+    share: bool = True
+
+
 class Zygote:
-    """A running zygote for programs under `limits`; not thread-safe.
+    """A running zygote; not thread-safe.
 
     Raises SandboxError if it cannot start or the kernel refuses a required layer.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, calling: Calling) -> None:
         if not sys.platform.startswith("linux"):
             raise SandboxError(
                 f"the sandbox needs Linux, not {sys.platform}: run it in a container"
             )
-        self._patience_s = limits.wall_s * STRETCH + _GRACE_S
-        self._process = _spawn(limits)
+        self._program_s = 2 * calling.limits.wall_s * STRETCH
+        self._process = _spawn(calling)
         # A forgotten Popen keeps itself and its pipes alive, and so the process.
         self._finalizer = weakref.finalize(self, _end, self._process)
         self.layers = self._greeting()
@@ -59,20 +79,28 @@ class Zygote:
         """The process id."""
         return self._process.pid
 
-    def ask(self, source: bytes) -> Reply:
-        """Have one program run. Raises ZygoteDied; the zygote is of no more use then."""
+    def ask(self, programs: Sequence[bytes]) -> list[Reply]:
+        """Have programs run, and return their replies in order.
+
+        Raises ZygoteDied; the zygote is of no more use then.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            write_frame(self._process.stdin.fileno(), source)
-            deadline = time.monotonic() + self._patience_s
-            return read_reply(self._process.stdout.fileno(), deadline)
-        except (OSError, EOFError) as error:
+            write_frame(self._process.stdin.fileno(), pack_programs(programs))
+            deadline = time.monotonic() + self._program_s * len(programs) + _GRACE_S
+            body = read_frame(self._process.stdout.fileno(), deadline)
+            return unpack_replies(body, len(programs))
+        except (OSError, EOFError, ValueError, struct.error) as error:
             raise ZygoteDied from error
 
     def end(self) -> None:
         """End the process and its child, and reap it; safe to call twice."""
         self._finalizer()
+
+    def kill(self) -> None:
+        """End the process at once, from any thread; `end` must still be called."""
+        self._process.kill()
 
     def abandon(self) -> None:
         """Close this process's ends of the pipes, for a forked copy of the owner."""
@@ -91,10 +119,13 @@ class Zygote:
             self.end()
             reason = lines[-1] if lines else f"exit code {self._process.returncode}"
             raise SandboxError(f"the sandbox's zygote did not start: {reason}") from error
-        if "error" in greeting:
+        if "layers" not in greeting:
             self.end()
+        if "missing" in greeting:
+            raise SandboxError(f"modules: {greeting['missing']}; install it, or do not offer it")
+        if "refused" in greeting:
             raise SandboxError(
-                f"no sandbox here: {greeting['error']} (programs run only behind seccomp; "
+                f"no sandbox here: {greeting['refused']} (programs run only behind seccomp; "
                 "use a Linux kernel and container runtime that allow it)"
             )
         self._process.stderr.close()
@@ -117,15 +148,22 @@ def _close(process: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-def _spawn(limits: Limits) -> subprocess.Popen[bytes]:
+def _spawn(calling: Calling) -> subprocess.Popen[bytes]:
+    limits, modules = calling.limits, calling.modules
+    # What the standard library lies in, the zygote knows itself.
+    paths = [path for path in sys.path if path.endswith("-packages")] if modules else []
     settings = [os.getpid(), limits.wall_s, limits.cpu_s, limits.memory_mb, limits.output_kb]
+    settings_json = json.dumps([*settings, modules, paths, calling.share])
     package = Path(__file__).resolve().parent.parent
     # Not -I: it would ignore PYTHONHASHSEED. With no other variable set, and the empty path
     # entry dropped, the interpreter is just as isolated.
-    environment = {"PYTHONHASHSEED": "0"}
+    # LD_BIND_NOW: else each child would look up the functions it is the first to call.
+    environment = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+    if modules:  # a zygote must have one thread
+        environment |= dict.fromkeys(_THREADS, "1")
     if "LD_LIBRARY_PATH" in os.environ:  # some builds find libpython by it; the zygote clears it
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-    command = [sys.executable, "-s", "-S", "-B", "-c", _BOOT, str(package), json.dumps(settings)]
+    command = [sys.executable, "-s", "-S", "-B", "-c", _BOOT, str(package), settings_json]
     try:
         return subprocess.Popen(
             command,

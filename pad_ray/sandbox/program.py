@@ -1,12 +1,16 @@
-"""Run one program inside its jailed child, and put what happened into a JSON report."""
+"""Run one program inside a jailed child, and put what happened into a JSON report."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
-from types import ModuleType
-from typing import Any
+from mmap import mmap
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple, TypeGuard
 
+from pad_ray.sandbox.harmless import NAMESPACE_BUILTINS, is_harmless
 from pad_ray.sandbox.values import UnsupportedValue, to_wire
 
 FILE_NAME = "<program>"
@@ -16,6 +20,10 @@ _RESERVE_BYTES = 1 << 20
 
 class ForbiddenImport(ModuleNotFoundError):
     """Import of a standard-library module that the sandbox does not offer."""
+
+
+class NoSolution(Exception):
+    """The program defines no function solution()."""
 
 
 class NoMoreImports:
@@ -29,46 +37,144 @@ class NoMoreImports:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-def evaluate(source: bytes, max_value_bytes: int) -> bytes:
-    """Execute the program text, call its `solution()`, and return the report as JSON bytes."""
-    reserve = bytearray(_RESERVE_BYTES)
+class Failure(NamedTuple):
+    """Why there is no value: an outcome's status, and what was raised."""
+
+    status: str
+    error: BaseException
+
+
+class BoundedOutput(io.RawIOBase):
+    """What a program prints: the first `limit` bytes are kept, the rest is dropped."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.kept = bytearray()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keep what there is room for; say that all was written."""
+        self.kept += data[: self._limit - len(self.kept)]
+        return len(data)
+
+
+class Bench(NamedTuple):
+    """What one lone program works with, made before it is forked: each new page costs it.
+
+    `reserve` is address space to give back where a program used up all of its memory, so that
+    its report can be made. The module is real, because dataclass-like code looks its own up.
+    """
+
+    module: ModuleType
+    stdout: io.TextIOWrapper
+    printed: BoundedOutput
+    reserve: mmap
+
+
+def make_bench(max_bytes: int) -> Bench:
+    """Return a bench for a program that may print `max_bytes` bytes."""
+    stdout, printed = _captured(max_bytes)
+    return Bench(ModuleType("program"), stdout, printed, mmap(-1, _RESERVE_BYTES))
+
+
+def evaluate(source: bytes, max_bytes: int, bench: Bench) -> bytes:
+    """Execute the program text, call its `solution()`, and return the report as JSON bytes.
+
+    The value, as JSON, and the printed text may each have `max_bytes` bytes.
+    """
+    code, printed = _compiled(source), None
+    if isinstance(code, CodeType):
+        sys.modules["program"] = bench.module
+        sys.stdout, printed = bench.stdout, bench.printed
+        outcome = _executed(code, bench.module.__dict__, max_bytes)
+    else:
+        outcome = code
+    if isinstance(outcome, Failure):
+        bench.reserve.close()
+    return _report(outcome, printed)
+
+
+def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
+    """Do as `evaluate`, in a process that goes on to other programs.
+
+    None means that the program must be run alone: it is not proved harmless, or its end may
+    depend on the room that its neighbours left it (memory and stack).
+    """
+    code, printed = _compiled(source), None
+    if isinstance(code, CodeType):
+        if not is_harmless(code):
+            return None
+        namespace = ModuleType("program").__dict__
+        namespace["__builtins__"] = NAMESPACE_BUILTINS
+        # Making room for prints costs as much as a small program; a name may be spelled
+        # in other letters than ASCII's.
+        if b"print" in source or not source.isascii():
+            sys.stdout, printed = _captured(max_bytes)
+        outcome = _executed(code, namespace, max_bytes)
+    else:
+        outcome = code
+    if isinstance(outcome, Failure) and isinstance(outcome.error, MemoryError | RecursionError):
+        return None
+    return _report(outcome, printed)
+
+
+def _compiled(source: bytes) -> CodeType | Failure:
     try:
-        value = _run(source.decode("utf-8", "surrogatepass"))
-        text = json.dumps(to_wire(value, max_value_bytes), allow_nan=False)
-        if len(text) > max_value_bytes:
-            raise UnsupportedValue("the result is too large")
-        return f'{{"status": "ok", "value": {text}}}'.encode()
-    except UnsupportedValue as error:
-        report = {"status": "invalid", "message": f"{error} (output_kb={max_value_bytes >> 10})"}
+        text = source.decode("utf-8", "surrogatepass")
+        return compile(text, FILE_NAME, "exec", dont_inherit=True)
+    except Exception as error:  # MemoryError too: the parser's word for nesting too deep for it
+        return Failure("invalid", error)
+
+
+def _captured(max_bytes: int) -> tuple[io.TextIOWrapper, BoundedOutput]:
+    kept = BoundedOutput(max_bytes)
+    return io.TextIOWrapper(io.BufferedWriter(kept), "utf-8", "backslashreplace"), kept
+
+
+def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str | Failure:
+    """Return the value's JSON text, or what the program raised."""
+    try:
+        exec(code, namespace)
+        solution = namespace.get("solution")
+        if not callable(solution):
+            return Failure("invalid", NoSolution("the program defines no function solution()"))
+        text = json.dumps(to_wire(solution(), max_bytes))
+        if len(text) > max_bytes:
+            raise UnsupportedValue(f"the result is over {max_bytes >> 10} kB (output_kb)")
+        return text
+    except MemoryError as error:
+        return Failure("memory", error)
+    except (PermissionError, ForbiddenImport) as error:
+        return Failure("forbidden", error)
     except BaseException as error:  # whatever a program raises, SystemExit too, is its outcome
-        del reserve
-        report = _describe(error)
-    return json.dumps(report).encode()
+        return Failure("error", error)
 
 
-def _run(text: str) -> object:
-    code = compile(text, FILE_NAME, "exec", dont_inherit=True)
-    # A real module, because dataclass-like library code looks its class's module up.
-    module = ModuleType("program")
-    sys.modules["program"] = module
-    exec(code, module.__dict__)
-    solution = module.__dict__.get("solution")
-    if not callable(solution):
-        raise UnsupportedValue("the program defines no function solution()")
-    return solution()
+def _report(outcome: str | Failure, printed: BoundedOutput | None) -> bytes:
+    if isinstance(outcome, Failure):
+        head = json.dumps(_describe(outcome))[1:-1]
+    else:
+        head = f'"status": "ok", "value": {outcome}'
+    if printed is not None:
+        with contextlib.suppress(Exception):  # the program may have closed its output
+            sys.stdout.flush()
+        if printed.kept:
+            text = json.dumps(printed.kept.decode("utf-8", "replace"))
+            return f'{{{head}, "stdout": {text}}}'.encode()
+    return f"{{{head}}}".encode()
 
 
-def _describe(error: BaseException) -> dict[str, Any]:
-    status = "error"
-    if isinstance(error, MemoryError):
-        status = "memory"
-    elif isinstance(error, PermissionError | ForbiddenImport):
-        status = "forbidden"
+def _describe(failure: Failure) -> dict[str, Any]:
+    error = failure.error
     kind = "ModuleNotFoundError" if isinstance(error, ForbiddenImport) else type(error).__name__
     return {
-        "status": status,
+        "status": failure.status,
         "error_type": _clean(kind),
         "error_line": _line(error),
+        "error_offset": error.offset if _is_of_program(error) else None,
         "message": _message(error),
     }
 
@@ -84,10 +190,12 @@ def _clean(text: str) -> str:
     return text[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
 
 
+def _is_of_program(error: BaseException) -> TypeGuard[SyntaxError]:
+    return isinstance(error, SyntaxError) and error.filename == FILE_NAME
+
+
 def _line(error: BaseException) -> int | None:
-    line = None
-    if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
-        line = error.lineno
+    line = error.lineno if _is_of_program(error) else None
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == FILE_NAME:

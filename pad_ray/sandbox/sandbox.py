@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from types import TracebackType
 
 from pad_ray.sandbox.limits import Limits
-from pad_ray.sandbox.outcome import Outcome, judge
-from pad_ray.sandbox.process import SandboxError, Zygote, ZygoteDied
+from pad_ray.sandbox.outcome import Outcome
+from pad_ray.sandbox.pool import Pool
+from pad_ray.sandbox.process import Calling, SandboxError
 
 MAX_PROGRAM_BYTES = 1 << 20
-# Each zygote must prove the jail on these before it gets a program.
-_CANARIES = (
-    ("def solution():\n    return 6 * 7", "ok"),
-    ("import os\ndef solution():\n    os.fork()\n    return 1", "forbidden"),
-    ("def solution():\n    return open('/dev/null').read()", "forbidden"),
-)
 
 
 class Sandbox:
-    """Runs programs one at a time in jailed children of a zygote process of its own.
+    """Runs programs in jailed children of zygote processes of its own.
 
-    Threads may share one; it may be made in any thread. Use it with `with`, or call `close`.
-    Raises SandboxError where seccomp or another required layer is missing.
+    zygotes: how many run programs at the same time, each on a core.
+    modules: what programs may import besides `ALLOWED_MODULES`, such as sympy, dateutil or numpy,
+        from the caller's own installation. They are loaded into zygotes of their own, started for
+        the first program that imports one, so that other programs do not carry their weight.
+    share: whether programs that are proved harmless share children. Without it each program has
+        one of its own, at some twenty times the cost, and trusts in no proof.
+
+    Threads may share a Sandbox, and it may be made in any thread. Use it with `with`, or call
+    `close`. Raises SandboxError where seccomp or another required layer is missing. `layers` tells
+    which layers hold.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        zygotes: int = 1,
+        modules: Sequence[str] = (),
+        share: bool = True,
+    ) -> None:
+        if zygotes < 1:
+            raise ValueError(f"Sandbox.zygotes must be at least 1, not {zygotes}")
         self.limits = limits or Limits()
-        self._lock = Lock()
         self._closed = False
-        self._owner_pid = os.getpid()
-        self._zygote: Zygote | None = self._start()
-        self.layers: dict[str, bool] = dict(self._zygote.layers)
+        self._zygotes = zygotes
+        self._modules = tuple(modules)
+        self._share = share
+        self._plain = Pool(Calling(self.limits, (), share), zygotes)
+        self._heavy: Pool | None = None
+        self._heavy_lock = Lock()
+        try:
+            self.layers = self._plain.start()
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, programs: Iterable[str]) -> list[Outcome]:
         """Run each program text and return its outcome, in order.
@@ -43,13 +61,32 @@ class Sandbox:
         """
         if isinstance(programs, str):
             raise TypeError("Sandbox.run takes a list of programs, not one str")
-        return [self._run(program) for program in programs]
+        if self._closed:
+            raise SandboxError("the sandbox is closed")
+        sources = [_source(program) for program in programs]
+        outcomes = {i: s for i, s in enumerate(sources) if isinstance(s, Outcome)}
+        texts = {i: s for i, s in enumerate(sources) if isinstance(s, bytes)}
+        heavy = {i: text for i, text in texts.items() if self._names_module(text)}
+        plain = {i: text for i, text in texts.items() if i not in heavy}
+        if heavy:
+            outcomes |= zip(heavy, self._heavy_pool().run(list(heavy.values())), strict=True)
+        outcomes |= zip(plain, self._plain.run(list(plain.values())), strict=True)
+        return [outcomes[i] for i in range(len(sources))]
+
+    @property
+    def zygote_pids(self) -> list[int]:
+        """The process ids of the living zygotes, those with further modules last."""
+        pools = [self._plain] if self._heavy is None else [self._plain, self._heavy]
+        pids = [place.pid for pool in pools for place in pool.places]
+        return [pid for pid in pids if pid is not None]
 
     def close(self) -> None:
-        """End the zygote. A program in flight in another thread ends first."""
-        with self._lock:
-            self._closed = True
-            self._drop()
+        """End the zygotes. Programs in flight in other threads end first."""
+        self._closed = True
+        self._plain.close()
+        with self._heavy_lock:
+            if self._heavy is not None:
+                self._heavy.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -62,54 +99,21 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _run(self, program: object) -> Outcome:
-        if not isinstance(program, str):
-            return Outcome("invalid", message=f"a program is a str, not {type(program).__name__}")
-        source = program.encode("utf-8", "surrogatepass")
-        if len(source) > MAX_PROGRAM_BYTES:
-            return Outcome("invalid", message=f"the program is over {MAX_PROGRAM_BYTES} bytes")
-        with self._lock:
-            if self._closed:
-                raise SandboxError("the sandbox is closed")
-            for _ in range(2):
-                try:
-                    return judge(self._ready().ask(source), self.limits)
-                except ZygoteDied:
-                    self._drop()
-                except BaseException:
-                    # An interrupt left a reply in the pipe; the next program must not get it.
-                    self._drop()
-                    raise
-        return Outcome("crashed", message="the sandbox's zygote died twice under this program")
+    def _names_module(self, text: bytes) -> bool:
+        names = "|".join(re.escape(name.partition(".")[0]) for name in self._modules)
+        return bool(names) and re.search(rf"\b({names})\b".encode(), text) is not None
 
-    def _ready(self) -> Zygote:
-        if self._owner_pid != os.getpid():  # a forked copy must not share its parent's pipes
-            if self._zygote is not None:
-                self._zygote.abandon()
-            self._zygote, self._owner_pid = None, os.getpid()
-        if self._zygote is None:
-            self._zygote = self._start()
-        return self._zygote
+    def _heavy_pool(self) -> Pool:
+        with self._heavy_lock:
+            if self._heavy is None:
+                self._heavy = Pool(Calling(self.limits, self._modules, self._share), self._zygotes)
+            return self._heavy
 
-    def _drop(self) -> None:
-        if self._zygote is not None:
-            if self._owner_pid == os.getpid():
-                self._zygote.end()
-            else:
-                self._zygote.abandon()
-            self._zygote = None
 
-    def _start(self) -> Zygote:
-        zygote = Zygote(self.limits)
-        try:
-            for program, expected in _CANARIES:
-                outcome = judge(zygote.ask(program.encode()), self.limits)
-                if outcome.status != expected:
-                    raise SandboxError(f"the jail does not hold here: {outcome} for {program!r}")
-        except ZygoteDied as error:
-            zygote.end()
-            raise SandboxError("the sandbox's zygote died at its first programs") from error
-        except BaseException:
-            zygote.end()
-            raise
-        return zygote
+def _source(program: object) -> bytes | Outcome:
+    if not isinstance(program, str):
+        return Outcome("invalid", message=f"a program is a str, not {type(program).__name__}")
+    source = program.encode("utf-8", "surrogatepass")
+    if len(source) > MAX_PROGRAM_BYTES:
+        return Outcome("invalid", message=f"the program is over {MAX_PROGRAM_BYTES} bytes")
+    return source

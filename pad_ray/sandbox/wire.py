@@ -6,6 +6,7 @@ import os
 import select
 import struct
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # A program that only waits for a core may take so many times its wall limit, never more.
@@ -15,14 +16,17 @@ NONCE_BYTES = 16
 EXIT_NOT_JAILED = 99
 
 _LENGTH = struct.Struct("<I")
-_REPLY = struct.Struct("<BiddI")
+_REPLY = struct.Struct("<IBiddI")
 
 # How a child ended, as its zygote saw it.
 FRAMED, UNFRAMED, TIMED_OUT, OVERFLOWED = range(4)
 
 
 class Reply(NamedTuple):
-    """The zygote's answer: `status` is wait4's, `report` the child's own (untrusted) JSON."""
+    """What became of one program: `status` is wait4's, `report` the child's (untrusted) JSON.
+
+    `report` of a child killed by seccomp is the last thing it was seen to try.
+    """
 
     ending: int
     status: int
@@ -53,7 +57,7 @@ def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
     return bytes(data)
 
 
-def write_frame(fd: int, body: bytes) -> None:
+def write_frame(fd: int, body: bytes | bytearray) -> None:
     """Write a length and `body`."""
     write_all(fd, _LENGTH.pack(len(body)) + body)
 
@@ -64,15 +68,44 @@ def read_frame(fd: int, deadline: float | None = None) -> bytes:
     return read_exact(fd, size, deadline)
 
 
-def write_reply(fd: int, reply: Reply) -> None:
-    """Write a reply header and its report."""
-    write_all(fd, _REPLY.pack(*reply[:4], len(reply.report)) + reply.report)
+def pack_programs(programs: Sequence[bytes]) -> bytes:
+    """Return a request's body: how many programs, their lengths, the texts."""
+    lengths = struct.pack(f"<{len(programs) + 1}I", len(programs), *map(len, programs))
+    return lengths + b"".join(programs)
 
 
-def read_reply(fd: int, deadline: float) -> Reply:
-    """Read what `write_reply` wrote; errors as `read_exact`."""
-    ending, status, cpu_s, wall_s, size = _REPLY.unpack(read_exact(fd, _REPLY.size, deadline))
-    return Reply(ending, status, cpu_s, wall_s, read_exact(fd, size, deadline))
+def program_spans(body: bytes) -> list[tuple[int, int]]:
+    """Return where each program lies in a request's body."""
+    (count,) = _LENGTH.unpack_from(body)
+    start = _LENGTH.size * (count + 1)
+    spans = []
+    for length in struct.unpack_from(f"<{count}I", body, _LENGTH.size):
+        spans.append((start, start + length))
+        start += length
+    return spans
+
+
+def pack_reply(index: int, reply: Reply) -> bytes:
+    """Return one part of an answer's body: the reply to the request's program `index`."""
+    return _REPLY.pack(index, *reply[:4], len(reply.report)) + reply.report
+
+
+def unpack_replies(body: bytes, count: int) -> list[Reply]:
+    """Return the replies to a request of `count` programs, in the request's order.
+
+    Raises struct.error or ValueError where the body is malformed or a reply is missing.
+    """
+    replies: dict[int, Reply] = {}
+    at = 0
+    while at < len(body):
+        index, ending, status, cpu_s, wall_s, size = _REPLY.unpack_from(body, at)
+        at += _REPLY.size + size
+        if at > len(body):
+            raise ValueError("a reply is cut off")
+        replies[index] = Reply(ending, status, cpu_s, wall_s, body[at - size : at])
+    if replies.keys() != set(range(count)):
+        raise ValueError(f"not one reply for each of {count} programs")
+    return [replies[i] for i in range(count)]
 
 
 def seal(nonce: bytes, report: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The zygote: a small single-threaded interpreter that forks one jailed child a program.
+"""The zygote: a small single-threaded interpreter that forks the jailed children.
 
 It is started by exec with an empty environment, reads programs from one pipe, answers on another,
 runs no program code itself, and ends (with its child) when its owner closes the pipe or dies.
@@ -9,71 +9,38 @@ from __future__ import annotations
 import gc
 import json
 import os
-import random
 import select
-import signal
 import sys
-import time
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple, NoReturn
+from mmap import mmap
 
 from pad_ray.sandbox import jail as lockdown
+from pad_ray.sandbox.children import PAGE_BYTES, Nursery, Pipes, Settings, run_alone, run_shared
 from pad_ray.sandbox.jail import Jail
-from pad_ray.sandbox.modules import ALLOWED_MODULES
-from pad_ray.sandbox.program import NoMoreImports, evaluate
-from pad_ray.sandbox.wire import (
-    EXIT_NOT_JAILED,
-    FRAMED,
-    NONCE_BYTES,
-    OVERFLOWED,
-    STRETCH,
-    TIMED_OUT,
-    UNFRAMED,
-    Reply,
-    read_frame,
-    seal,
-    unseal,
-    write_all,
-    write_frame,
-    write_reply,
-)
+from pad_ray.sandbox.modules import ALLOWED_MODULES, PARTS, WARM_UPS
+from pad_ray.sandbox.program import NoMoreImports, evaluate, evaluate_if_harmless, make_bench
+from pad_ray.sandbox.wire import read_frame, write_frame
 
 # Loaded before the imports are closed: what the interpreter itself imports when first needed.
 _LAZY_MODULES = ("_strptime", "unicodedata", "encodings.ascii", "encodings.latin_1")
 # Tools of the zygote; not a barrier (the program lives in a copy of this process), but tidy.
 # `resource` stays: os.wait4 imports it at every call.
-_TOOLS = ("ctypes", "_ctypes", "signal", "select", "pad_ray")
+_TOOLS = ("ctypes", "_ctypes", "mmap", "signal", "select", "pad_ray")
 _OWNER_CHECK_S = 1.0
-_SAMPLE_S = 0.05
-_MAX_GAP = 4
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-# Room for an error report beside the value: type and message, escaped.
-_REPORT_BYTES = 16 << 10
-
-# Bound here, because a program may replace it in its copy of `os`.
-_exit = os._exit
-
-
-class Settings(NamedTuple):
-    """What the owner passes on the command line, as a JSON list."""
-
-    owner_pid: int
-    wall_s: float
-    cpu_s: float
-    memory_mb: int
-    output_kb: int
-
-
-class Pipes(NamedTuple):
-    """Descriptors to the owner."""
-
-    requests: int
-    replies: int
+_WARM_RUNS = 20
+# Trusted, and the only programs that the zygote itself runs.
+WARM_UP = (
+    b"def solution():\n    apples = 3\n    pears = apples * 2.5\n    return apples + pears",
+    b"import math\ndef solution():\n    print(1)\n    return [math.floor(2.5), 'text', {1: None}]",
+    b"def solution():\n    return nothing",
+    b"def solution(:",
+)
 
 
 def main() -> None:
-    """Serve the owner until it is gone. A refusal to start is the first frame's `error`."""
+    """Serve the owner until it is gone. Why it cannot, is in its first frame."""
     settings = Settings(*json.loads(sys.argv[2]))
     pipes = Pipes(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)
@@ -81,24 +48,57 @@ def main() -> None:
         os.dup2(null, standard)
     os.close(null)
     try:
-        jail = _prepare(settings)
-        _probe(jail)
-    except (OSError, ImportError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        write_frame(pipes.replies, json.dumps({"error": reason or str(error)}).encode())
+        nursery = _prepare(settings, pipes)
+        _probe(nursery.jail)
+    except OSError as error:
+        write_frame(pipes.replies, json.dumps({"refused": error.strerror or str(error)}).encode())
         return
-    write_frame(pipes.replies, json.dumps({"layers": lockdown.layers(jail)}).encode())
+    except ImportError as error:
+        write_frame(pipes.replies, json.dumps({"missing": str(error)}).encode())
+        return
+    layers = lockdown.layers(nursery.jail)
+    write_frame(pipes.replies, json.dumps({"layers": layers}).encode())
     while _next_request(pipes, settings.owner_pid):
-        source = read_frame(pipes.requests)
-        write_reply(pipes.replies, _supervise(source, jail, pipes, settings))
+        _run(nursery.desk.load(read_frame(pipes.requests)), nursery)
+        write_frame(pipes.replies, nursery.desk.answer)
 
 
-def _prepare(settings: Settings) -> Jail:
+def _run(programs: int, nursery: Nursery) -> None:
+    """Run what can be in shared children, the rest alone."""
+    alone: Sequence[int] = range(programs)
+    # One program would be forked for twice if it is not proved.
+    if nursery.settings.share and programs > 1:
+        alone = _run_together(programs, nursery)
+    for index in alone:
+        run_alone(index, nursery)
+
+
+def _run_together(programs: int, nursery: Nursery) -> list[int]:
+    """Run programs in shared children; return those that must be run alone."""
+    alone: list[int] = []
+    waiting = list(range(programs))
+    while waiting:
+        together = run_shared(waiting, nursery)
+        alone += together.not_proved
+        if together.died_at is not None:
+            # Its neighbours' results died with the child: they are run again, it is not.
+            alone.append(waiting.pop(together.died_at))
+        waiting = waiting[together.done :]
+    return sorted(alone)
+
+
+def _prepare(settings: Settings, pipes: Pipes) -> Nursery:
+    _import_random()
     for name in (*ALLOWED_MODULES, *_LAZY_MODULES):
         import_module(name)
+    _load(settings.modules, settings.paths)
     lockdown.harden_zygote()
     warnings.simplefilter("ignore")
-    jail = lockdown.build(settings.memory_mb, settings.cpu_s)
+    bench = make_bench(settings.output_kb << 10)
+    nursery = Nursery(settings, pipes, mmap(-1, PAGE_BYTES), bench)
+    sys.addaudithook(nursery.attempts)
+    _warm_up(settings.output_kb << 10)
+    nursery.jail = lockdown.build(settings.memory_mb, settings.cpu_s)
     for name in list(sys.modules):
         if name.partition(".")[0] in _TOOLS:
             del sys.modules[name]
@@ -107,7 +107,37 @@ def _prepare(settings: Settings) -> Jail:
     sys.meta_path[:] = [NoMoreImports]
     gc.collect()
     gc.freeze()
-    return jail
+    return nursery
+
+
+def _warm_up(max_bytes: int) -> None:
+    """Have the interpreter adapt its code to what each child does, so that none pays for it."""
+    stdout = sys.stdout
+    for _ in range(_WARM_RUNS):
+        for program in WARM_UP:
+            evaluate(program, max_bytes, make_bench(max_bytes))
+            evaluate_if_harmless(program, max_bytes)
+    sys.stdout = stdout
+    del sys.modules["program"]
+
+
+def _import_random() -> None:
+    """Import `random` so that it does not seed itself anew in every child."""
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_: None
+    import random
+
+    os.register_at_fork = register
+    random.seed(0)
+
+
+def _load(modules: Sequence[str], paths: Sequence[str]) -> None:
+    sys.path.extend(paths)
+    for name in modules:
+        for loaded in (name, *PARTS.get(name, ())):
+            import_module(loaded)
+        if name in WARM_UPS:
+            exec(WARM_UPS[name], {})
 
 
 def _probe(jail: Jail) -> None:
@@ -122,7 +152,7 @@ def _probe(jail: Jail) -> None:
         except OSError as error:
             os.write(lockdown.RESULT_FD, (error.strerror or str(error)).encode())
         finally:
-            _exit(0)
+            os._exit(0)
     os.close(write_end)
     answer = os.read(read_end, 1000).decode()
     os.close(read_end)
@@ -140,94 +170,3 @@ def _next_request(pipes: Pipes, owner_pid: int) -> bool:
         for _, events in poller.poll(_OWNER_CHECK_S * 1e3):
             return bool(events & select.POLLIN)
     return False
-
-
-def _supervise(source: bytes, jail: Jail, pipes: Pipes, settings: Settings) -> Reply:
-    """Fork a child for one program, wait for its end, and tell how it went."""
-    read_end, write_end = os.pipe()
-    nonce = os.urandom(NONCE_BYTES)
-    started = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        _child(source, jail, write_end, nonce, settings.output_kb << 10)
-    os.close(write_end)
-    ending, data = _collect(pid, read_end, pipes, settings)
-    os.close(read_end)
-    # No effect on one that is exiting; ends one that closed its pipe and lives on.
-    os.kill(pid, signal.SIGKILL)
-    _, status, usage = os.wait4(pid, 0)
-    report = unseal(nonce, data) if ending == FRAMED else None
-    if ending == FRAMED and report is None:
-        ending = UNFRAMED
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return Reply(ending, status, cpu_s, time.monotonic() - started, report or b"")
-
-
-def _child(source: bytes, jail: Jail, pipe: int, nonce: bytes, max_value_bytes: int) -> NoReturn:
-    code = EXIT_NOT_JAILED
-    try:
-        # After the fork, because `random` reseeds itself in every child.
-        random.seed(0)
-        os.dup2(pipe, lockdown.RESULT_FD)
-        lockdown.enter(jail)
-        code = 1
-        write_all(lockdown.RESULT_FD, seal(nonce, evaluate(source, max_value_bytes)))
-        code = 0
-    finally:
-        _exit(code)
-
-
-def _collect(pid: int, read_end: int, pipes: Pipes, settings: Settings) -> tuple[int, bytes]:
-    """Read the child's pipe to its end, the wall limit or the size limit."""
-    data = bytearray()
-    limit = (settings.output_kb << 10) + _REPORT_BYTES
-    poller = select.poll()
-    poller.register(read_end, select.POLLIN)
-    poller.register(pipes.requests, 0)  # hang-up only
-    clock = _Clock(pid, settings.wall_s)
-    while not clock.run_out():
-        ready = dict(poller.poll(clock.slice_s * 1e3))
-        if pipes.requests in ready or os.getppid() != settings.owner_pid:
-            os.kill(pid, signal.SIGKILL)
-            _exit(0)
-        if read_end in ready:
-            chunk = os.read(read_end, 1 << 16)
-            data += chunk
-            if not chunk:
-                return FRAMED, bytes(data)
-            if len(data) > limit:
-                return OVERFLOWED, b""
-    return TIMED_OUT, b""
-
-
-class _Clock:
-    """The wall limit of one child: its CPU time and its sleep count, waiting for a core does not.
-
-    What a child does is sampled a few times a second, so waits that no counter shows (a machine
-    with more work than cores, a throttled container, a stolen virtual core) are not held
-    against it.
-    """
-
-    def __init__(self, pid: int, wall_s: float) -> None:
-        self.slice_s = min(_SAMPLE_S, wall_s / 10)
-        self._wall_s = wall_s
-        self._stat = f"/proc/{pid}/stat"
-        self._sampled = time.monotonic()
-        self._slept_s = self._elapsed_s = 0.0
-
-    def run_out(self) -> bool:
-        """Tell whether the child's time is over; call it at least every `slice_s` seconds."""
-        now = time.monotonic()
-        if now - self._sampled < self.slice_s:
-            return False
-        # A longer gap means that this process itself got no core, or the machine was paused.
-        gap_s = min(now - self._sampled, _MAX_GAP * self.slice_s)
-        self._sampled = now
-        with open(self._stat, encoding="utf-8", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        if fields[0] in "ST":
-            self._slept_s += gap_s
-        self._elapsed_s += gap_s
-        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
-        used_up = self._slept_s + cpu_s >= self._wall_s
-        return used_up or self._elapsed_s >= self._wall_s * STRETCH

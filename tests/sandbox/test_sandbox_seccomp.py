@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from pad_ray.sandbox.seccomp import assemble
-from pad_ray.sandbox.syscalls import MACHINES
+from pad_ray.sandbox.syscalls import MACHINES, SHARED
 
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 # execve, execveat, clone, (fork, vfork,) clone3, kill, tgkill, ptrace, socket, connect, prctl,
@@ -25,9 +25,15 @@ MMAP = {"x86_64": 9, "aarch64": 222}
 machines = pytest.mark.parametrize("machine", sorted(MACHINES))
 
 
-def verdict(machine: str, number: int, protection: int = 0, arch: int | None = None) -> int:
+def verdict(
+    machine: str,
+    number: int,
+    protection: int = 0,
+    arch: int | None = None,
+    besides: dict[str, tuple[int | None, int | None]] | None = None,
+) -> int:
     data = struct.pack("<IIQ6Q", number, arch or MACHINES[machine][1], 0, 0, 0, protection, 0, 0, 0)
-    program = list(struct.iter_unpack("HBBI", assemble(machine)))
+    program = list(struct.iter_unpack("HBBI", assemble(machine, besides)))
     word = at = 0
     while True:
         code, when_true, when_false, operand = program[at]
@@ -37,7 +43,7 @@ def verdict(machine: str, number: int, protection: int = 0, arch: int | None = N
         if code == 0x20:
             (word,) = struct.unpack_from("<I", data, operand)
         else:
-            holds = word == operand if code == 0x15 else bool(word & operand)
+            holds = {0x15: word == operand, 0x35: word >= operand, 0x45: bool(word & operand)}[code]
             at += when_true if holds else when_false
 
 
@@ -57,6 +63,16 @@ def test_reading_is_allowed_and_opening_refused(machine: str) -> None:
     assert verdict(machine, READ[machine]) == ALLOW
     assert verdict(machine, OPENAT[machine]) == 0x50000 | errno.EACCES
     assert verdict(machine, SIGACTION[machine]) == 0x50000 | errno.EPERM
+
+
+@machines
+def test_only_a_shared_child_may_set_alarms(machine: str) -> None:
+    number = SHARED["setitimer"][MACHINES[machine][0]]
+    assert number is not None
+    assert verdict(machine, number) == 0x50000 | errno.EPERM
+    assert verdict(machine, number, besides=SHARED) == ALLOW
+    for denied in DENIED[machine].split():
+        assert verdict(machine, int(denied), besides=SHARED) == KILL
 
 
 @machines

@@ -1,0 +1,332 @@
+"""The zygote's children: one jailed process for one program, or for many harmless ones."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import struct
+import time
+from collections.abc import Callable, Sequence
+from mmap import mmap
+from typing import NamedTuple, NoReturn
+
+from pad_ray.sandbox import jail as lockdown
+from pad_ray.sandbox.jail import Jail
+from pad_ray.sandbox.program import Bench, evaluate, evaluate_if_harmless
+from pad_ray.sandbox.wire import (
+    EXIT_NOT_JAILED,
+    FRAMED,
+    NONCE_BYTES,
+    OVERFLOWED,
+    STRETCH,
+    TIMED_OUT,
+    UNFRAMED,
+    Reply,
+    pack_reply,
+    program_spans,
+    seal,
+    unseal,
+    write_all,
+)
+
+_SAMPLE_S = 0.05
+_MAX_GAP = 4
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# Room for an error report beside value and output: type and message, escaped.
+_REPORT_BYTES = 16 << 10
+# A character of the value is counted escaped, one of the output is not: \u0000 for a byte.
+_ESCAPED = 6
+# A shared child that holds so much of its programs' results hands them over and ends.
+_SHARED_BYTES = 1 << 20
+# A proved program that needs longer gets its whole time alone, and holds nobody up.
+_SHARED_CPU_S = 0.25
+_SHARED_TOTAL_S = 1.0
+# What a program is seen to try, for the message; a label, not a barrier.
+_WATCHED = frozenset(
+    "_thread ctypes fcntl mmap open os pty resource shutil signal socket subprocess".split()
+)
+_NUMBER = struct.Struct("<I")
+PAGE_BYTES = 256
+_BLANK = bytes(PAGE_BYTES)
+
+# Bound here, because a program may replace them in its copy of the modules.
+_exit = os._exit
+
+
+class Settings(NamedTuple):
+    """What the owner passes on the command line, as a JSON list."""
+
+    owner_pid: int
+    wall_s: float
+    cpu_s: float
+    memory_mb: int
+    output_kb: int
+    modules: list[str]
+    paths: list[str]
+    share: bool
+
+    @property
+    def report_bytes(self) -> int:
+        """The longest report of one program."""
+        return (self.output_kb << 10) * (1 + _ESCAPED) + _REPORT_BYTES
+
+
+class Pipes(NamedTuple):
+    """Descriptors to the owner."""
+
+    requests: int
+    replies: int
+
+
+class Desk:
+    """The request in work, and its answer so far.
+
+    In two objects, so that a lone child can forget its neighbours' without touching each.
+    """
+
+    def __init__(self) -> None:
+        self._request = b""
+        self._spans: list[tuple[int, int]] = []
+        self.answer = bytearray()
+
+    def load(self, request: bytes) -> int:
+        """Begin with a request and return how many programs it holds."""
+        self._request, self._spans = request, program_spans(request)
+        self.answer = bytearray()
+        return len(self._spans)
+
+    def program(self, index: int) -> bytes:
+        """Return the text of one program."""
+        start, end = self._spans[index]
+        return self._request[start:end]
+
+    def forget(self) -> None:
+        """Let go of all texts and replies."""
+        self._request = b""
+        self.answer = bytearray()
+
+
+class Attempts:
+    """Notes in shared memory what a lone child is seen to try."""
+
+    def __init__(self, page: mmap) -> None:
+        self._page = page
+        self.noting = False
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Be an audit hook."""
+        if self.noting and event.partition(".")[0] in _WATCHED:
+            name = arguments[1] if event == "ctypes.dlsym" else ""
+            size = len(self._page)
+            text = f"{event} {name}".strip().encode(errors="replace")[:size]
+            self._page[:] = text.ljust(size, b"\0")
+
+
+class Nursery:
+    """What the zygote needs to run a child.
+
+    `page` is memory that a child shares with the zygote, to leave a note should it be killed:
+    a lone program's last attempt, or the position of the program that a shared child is at.
+    """
+
+    def __init__(self, settings: Settings, pipes: Pipes, page: mmap, bench: Bench) -> None:
+        self.settings = settings
+        self.pipes = pipes
+        self.page = page
+        self.bench = bench
+        self.attempts = Attempts(page)
+        self.desk = Desk()
+        self.poller = select.poll()
+        self.poller.register(pipes.requests, 0)  # hang-up only
+        self.jail: Jail
+
+
+class Together(NamedTuple):
+    """How far a shared child came: programs done with, and those of them to be run alone.
+
+    `died_at` is the position of the program that it died at, if it did.
+    """
+
+    done: int
+    not_proved: tuple[int, ...]
+    died_at: int | None
+
+
+def run_alone(index: int, nursery: Nursery) -> None:
+    """Run one program of the desk in a child of its own, and put the reply there."""
+    settings, desk = nursery.settings, nursery.desk
+    source, size = desk.program(index), settings.output_kb << 10
+
+    def work() -> bytes:
+        desk.forget()
+        nursery.attempts.noting = True
+        return evaluate(source, size, nursery.bench)
+
+    ended = _run_child(work, nursery, settings.wall_s, settings.report_bytes, shared=False)
+    if ended.ending != FRAMED and os.WIFSIGNALED(ended.status):
+        ended = Reply(*ended[:4], nursery.page[:].rstrip(b"\0"))
+    desk.answer += pack_reply(index, ended)
+
+
+def run_shared(indices: Sequence[int], nursery: Nursery) -> Together:
+    """Run programs of the desk one after the other in one child, those proved harmless.
+
+    The replies to those that ran are put on the desk.
+    """
+    settings = nursery.settings
+
+    def work() -> bytes:
+        return _evaluate_in_turn(indices, nursery)
+
+    wall_s = settings.wall_s + _SHARED_CPU_S * len(indices)
+    ended = _run_child(work, nursery, wall_s, _SHARED_BYTES + settings.report_bytes, shared=True)
+    if ended.ending != FRAMED:
+        (position,) = _NUMBER.unpack_from(nursery.page)
+        return Together(0, (), position)
+    (done,) = _NUMBER.unpack_from(ended.report)
+    (count,) = _NUMBER.unpack_from(ended.report, _NUMBER.size)
+    not_proved = struct.unpack_from(f"<{count}I", ended.report, 2 * _NUMBER.size)
+    nursery.desk.answer += ended.report[(2 + count) * _NUMBER.size :]
+    return Together(done, not_proved, None)
+
+
+def _evaluate_in_turn(indices: Sequence[int], nursery: Nursery) -> bytes:
+    """Return how many programs were done with, which of them not run, and replies to the others."""
+    size = nursery.settings.output_kb << 10
+    alarm_s = min(nursery.settings.cpu_s, _SHARED_CPU_S)
+    replies = bytearray()
+    not_proved = []
+    for position, index in enumerate(indices):
+        _NUMBER.pack_into(nursery.page, 0, position)
+        # By ticks, so not exact, and need not be: who overstays is run again alone.
+        signal.setitimer(signal.ITIMER_PROF, alarm_s)
+        # The process's own CPU clock moves by ticks while an alarm is set.
+        wall, cpu = time.monotonic(), time.thread_time()
+        report = evaluate_if_harmless(nursery.desk.program(index), size)
+        cpu_now = time.thread_time()
+        if report is None:
+            not_proved.append(index)
+        else:
+            wall_s = time.monotonic() - wall
+            replies += pack_reply(index, Reply(FRAMED, 0, cpu_now - cpu, wall_s, report))
+        # What is handed over is safe from the end of the child, by its CPU limit too.
+        if len(replies) > _SHARED_BYTES or cpu_now > _SHARED_TOTAL_S:
+            break
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    counts = struct.pack(f"<{2 + len(not_proved)}I", position + 1, len(not_proved), *not_proved)
+    return counts + replies
+
+
+def _run_child(
+    work: Callable[[], bytes], nursery: Nursery, wall_s: float, max_bytes: int, *, shared: bool
+) -> Reply:
+    """Fork a jailed child that sends what `work` returns, wait, and tell how it ended."""
+    nursery.page[:] = _BLANK
+    read_end, write_end = os.pipe()
+    nonce = os.urandom(NONCE_BYTES)
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _child(work, nursery.jail, write_end, nonce, shared)
+    os.close(write_end)
+    ending, data = _collect(pid, read_end, nursery, wall_s, max_bytes)
+    os.close(read_end)
+    # No effect on one that is exiting; ends one that closed its pipe and lives on.
+    os.kill(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    report = unseal(nonce, data) if ending == FRAMED and status == 0 else None
+    if ending == FRAMED and report is None:
+        ending = UNFRAMED
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Reply(ending, status, cpu_s, time.monotonic() - started, report or b"")
+
+
+def _child(
+    work: Callable[[], bytes], jail: Jail, pipe: int, nonce: bytes, shared: bool
+) -> NoReturn:
+    code = EXIT_NOT_JAILED
+    try:
+        os.dup2(pipe, lockdown.RESULT_FD)
+        lockdown.enter(jail, shared=shared)
+        code = 1
+        write_all(lockdown.RESULT_FD, seal(nonce, work()))
+        code = 0
+    finally:
+        _exit(code)
+
+
+def _collect(
+    pid: int, read_end: int, nursery: Nursery, wall_s: float, max_bytes: int
+) -> tuple[int, bytes]:
+    """Read the child's pipe to its end, the wall limit or the size limit."""
+    data = b""
+    clock = None
+    rounds = 0
+    poller = nursery.poller
+    slice_ms = min(_SAMPLE_S, wall_s / 10) * 1e3
+    poller.register(read_end, select.POLLIN)
+    try:
+        while clock is None or not clock.run_out(talking=bool(data)):
+            ready = poller.poll(slice_ms)
+            for fd, _ in ready:
+                if fd != read_end:
+                    _leave(pid)
+                chunk = os.read(read_end, 1 << 16)
+                if not chunk:
+                    return FRAMED, data
+                data += chunk
+                if len(data) > max_bytes:
+                    return OVERFLOWED, b""
+            # Most children write once and end, and need no clock.
+            rounds += 1
+            if clock is None and (not ready or rounds > 2):
+                clock = _Clock(pid, wall_s, slice_ms / 1e3)
+            if clock is not None and os.getppid() != nursery.settings.owner_pid:
+                _leave(pid)
+        return TIMED_OUT, b""
+    finally:
+        poller.unregister(read_end)
+
+
+def _leave(pid: int) -> NoReturn:
+    """End the child and this process: the owner is gone."""
+    os.kill(pid, signal.SIGKILL)
+    _exit(0)
+
+
+class _Clock:
+    """The wall limit of one child: its CPU time and its sleep count, waiting for a core does not.
+
+    What a child does is sampled a few times a second, so waits that no counter shows (a machine
+    with more work than cores, a throttled container, a stolen virtual core) are not held
+    against it.
+    """
+
+    def __init__(self, pid: int, wall_s: float, slice_s: float) -> None:
+        self._slice_s = slice_s
+        self._wall_s = wall_s
+        self._stat = f"/proc/{pid}/stat"
+        self._sampled = time.monotonic()
+        self._slept_s = self._elapsed_s = 0.0
+
+    def run_out(self, talking: bool) -> bool:
+        """Tell whether the child's time is over; call it at least every `slice_s`.
+
+        A child that has begun to write is sampled when it wakes the zygote, and so always at work:
+        all its time counts.
+        """
+        now = time.monotonic()
+        if now - self._sampled < self._slice_s:
+            return False
+        # A longer gap means that this process itself got no core, or the machine was paused.
+        gap_s = min(now - self._sampled, _MAX_GAP * self._slice_s)
+        self._sampled = now
+        with open(self._stat, encoding="utf-8", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        if fields[0] in "ST" or talking:
+            self._slept_s += gap_s
+        self._elapsed_s += gap_s
+        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        used_up = self._slept_s + cpu_s >= self._wall_s
+        return used_up or self._elapsed_s >= self._wall_s * STRETCH

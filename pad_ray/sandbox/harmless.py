@@ -1,0 +1,142 @@
+"""Proof that a program cannot touch what its neighbours in one process share.
+
+The proof reads the compiled code, which is exactly what runs: every instruction, every name and
+every constant must be on a list here. Nothing on the lists can set an attribute, define a class,
+catch an exception, reach a frame, a module's dictionary or a double-underscore name, or change
+anything that outlives the program's own namespace. What is not proved is not forbidden: it gets
+a process of its own. An interpreter with instructions unknown here proves less, never wrongly.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import sys
+from collections.abc import Iterator
+from types import CodeType
+
+# Left out on purpose: STORE_ATTR and DELETE_ATTR, LOAD_BUILD_CLASS, STORE_GLOBAL, IMPORT_STAR,
+# all handlers of exceptions (a `finally` could outlive an alarm), `with`, `match` and `async`.
+_INSTRUCTIONS = """
+    CACHE NOP RESUME EXTENDED_ARG PRECALL CALL CALL_FUNCTION_EX KW_NAMES PUSH_NULL POP_TOP COPY
+    SWAP LOAD_CONST LOAD_FAST STORE_FAST DELETE_FAST LOAD_GLOBAL LOAD_NAME STORE_NAME DELETE_NAME
+    LOAD_CLOSURE LOAD_DEREF STORE_DEREF MAKE_CELL COPY_FREE_VARS MAKE_FUNCTION RETURN_VALUE
+    LOAD_ATTR LOAD_METHOD IMPORT_NAME IMPORT_FROM
+    UNARY_POSITIVE UNARY_NEGATIVE UNARY_NOT UNARY_INVERT BINARY_OP COMPARE_OP IS_OP CONTAINS_OP
+    BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR BUILD_SLICE UNPACK_SEQUENCE UNPACK_EX
+    BUILD_TUPLE BUILD_LIST BUILD_SET BUILD_MAP BUILD_CONST_KEY_MAP BUILD_STRING FORMAT_VALUE
+    LIST_APPEND LIST_EXTEND LIST_TO_TUPLE SET_ADD SET_UPDATE MAP_ADD DICT_MERGE DICT_UPDATE
+    GET_ITER FOR_ITER RETURN_GENERATOR YIELD_VALUE LOAD_ASSERTION_ERROR RAISE_VARARGS
+    JUMP_FORWARD JUMP_BACKWARD JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP
+    POP_JUMP_FORWARD_IF_FALSE POP_JUMP_FORWARD_IF_TRUE
+    POP_JUMP_BACKWARD_IF_FALSE POP_JUMP_BACKWARD_IF_TRUE
+    POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
+    POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE
+    RETURN_CONST END_FOR LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR BINARY_SLICE STORE_SLICE
+    POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE
+"""
+_LISTED = frozenset(_INSTRUCTIONS.split())
+_ALLOWED_OPCODES = bytes(code for code, name in enumerate(dis.opname) if name in _LISTED)
+
+SAFE_BUILTINS = frozenset(
+    """
+    None True False abs all any bin bool chr dict divmod enumerate filter float format frozenset
+    hex int isinstance iter len list map max min next oct ord pow print range reversed round set
+    slice sorted str sum tuple zip
+    ArithmeticError AssertionError Exception IndexError KeyError LookupError NameError
+    NotImplementedError OverflowError RuntimeError StopIteration TypeError ValueError
+    ZeroDivisionError
+    """.split()
+)
+
+# Modules of functions and immutable types. Not here: random, calendar, decimal and time (state
+# that programs share, or the clock), operator (attrgetter reads any attribute), copy, typing.
+SAFE_MODULES = frozenset(
+    "bisect collections datetime fractions functools heapq itertools math statistics string".split()
+)
+
+# Harmless on every object that a proved program can hold. Not here: str.format and format_map,
+# which read attributes by name; today and now, which differ between runs.
+SAFE_ATTRIBUTES = frozenset(
+    """
+    solution
+    append clear copy count extend index insert pop remove reverse sort
+    fromkeys get items keys popitem setdefault update values
+    add difference discard intersection isdisjoint issubset issuperset symmetric_difference union
+    capitalize casefold center endswith find isalnum isalpha isdecimal isdigit islower isnumeric
+    isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace
+    rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title
+    upper zfill
+    as_integer_ratio bit_count bit_length conjugate denominator imag is_integer numerator real
+    Counter OrderedDict defaultdict deque appendleft elements extendleft most_common popleft
+    rotate subtract total
+    date datetime time timedelta combine day days fromisoformat hour isocalendar isoformat
+    isoweekday microsecond microseconds minute month second seconds strftime strptime total_seconds
+    toordinal weekday year
+    Fraction limit_denominator reduce
+    bisect bisect_left bisect_right insort heapify heappop heappush heappushpop heapreplace
+    nlargest nsmallest merge
+    accumulate chain combinations combinations_with_replacement compress cycle dropwhile
+    filterfalse from_iterable groupby islice pairwise permutations product repeat starmap takewhile
+    zip_longest
+    acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e erf exp
+    exp2 expm1 fabs factorial floor fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf
+    isnan isqrt lcm ldexp lgamma log log10 log1p log2 modf nan perm pi pow prod radians remainder
+    sin sinh sqrt tan tanh tau trunc
+    fmean geometric_mean harmonic_mean mean median median_high median_low mode multimode pstdev
+    pvariance quantiles stdev variance
+    ascii_letters ascii_lowercase ascii_uppercase digits
+    """.split()
+)
+
+# To be read; only the second may be written: an import could be made relative to the first.
+_DUNDERS = frozenset({"__name__", "__doc__"})
+_ALL_BUILTINS = frozenset(dir(builtins))
+# No need to ask how these are used: they are harmless as a global and as an attribute.
+_SAFE_ANYWHERE = (SAFE_BUILTINS - {"format"}) | SAFE_MODULES | SAFE_ATTRIBUTES | {"__doc__"}
+
+_ATTRIBUTE_OPS = frozenset(
+    dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM") if name in dis.opmap
+)
+_MODULE_OP = dis.opmap["IMPORT_NAME"]
+# Harmless names that are those of other modules too, such as datetime's `time`.
+_OTHER_MODULES = (_SAFE_ANYWHERE & sys.stdlib_module_names) - SAFE_MODULES
+_WRITES = frozenset({dis.opmap["STORE_NAME"], dis.opmap["DELETE_NAME"]})
+_USES_NAME = frozenset(dis.hasname)
+
+# What proved programs share as their builtins: no name that they can write reaches the mapping.
+NAMESPACE_BUILTINS = {name: getattr(builtins, name) for name in SAFE_BUILTINS} | {
+    "__import__": builtins.__import__
+}
+
+
+def is_harmless(code: CodeType) -> bool:
+    """Tell whether the compiled program, and all functions in it, can only touch its own data."""
+    instructions = code.co_code[::2]
+    if instructions.translate(None, _ALLOWED_OPCODES):
+        return False
+    names = code.co_names
+    clear = _SAFE_ANYWHERE.issuperset(names) and (
+        _MODULE_OP not in instructions or _OTHER_MODULES.isdisjoint(names)
+    )
+    if not clear and not all(_name_is_safe(op, name) for op, name in _uses(code)):
+        return False
+    return all(is_harmless(value) for value in code.co_consts if type(value) is CodeType)
+
+
+def _name_is_safe(op: int, name: str) -> bool:
+    if op == _MODULE_OP:
+        return name in SAFE_MODULES
+    if op in _ATTRIBUTE_OPS:
+        return name in SAFE_ATTRIBUTES or name in _DUNDERS
+    if name in SAFE_BUILTINS or name == "__doc__" or (name in _DUNDERS and op not in _WRITES):
+        return True
+    # A name of the program's own, or nobody's. Other builtins would be missing in its namespace.
+    return name not in _ALL_BUILTINS and not name.startswith("__")
+
+
+def _uses(code: CodeType) -> Iterator[tuple[int, str]]:
+    """Yield each instruction that takes a name, with the name."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opcode in _USES_NAME:
+            yield instruction.opcode, str(instruction.argval)
