@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -254,20 +255,26 @@ def _loaded(nodes: Iterable[ast.AST]) -> set[str]:
 
 def _with_entry(chunks: list[_Chunk], entry: _Chunk, function: ast.FunctionDef) -> str:
     """Return the entry with the imports above it and whatever else it needs, in order."""
-    others = [c for c in chunks if c is not entry and not _entry_of(c)]
+    binders: defaultdict[str, list[_Chunk]] = defaultdict(list)
+    for chunk in chunks:
+        if chunk is not entry and not _entry_of(chunk):
+            for name in _bound(chunk.nodes):
+                binders[name].append(chunk)
     above = chunks[: chunks.index(entry)]
-    kept = [c for c in above if isinstance(c.nodes[0], ast.Import | ast.ImportFrom)]
+    kept = {id(c) for c in above if isinstance(c.nodes[0], ast.Import | ast.ImportFrom)}
     needed = _loaded(entry.nodes) - _bound(entry.nodes)
-    for _ in others:
-        more = [c for c in others if c not in kept and _bound(c.nodes) & needed]
-        if not more:
-            break
-        kept += more
-        needed |= _loaded(node for c in more for node in c.nodes)
+    waiting = list(needed)
+    while waiting:
+        for chunk in binders[waiting.pop()]:
+            if id(chunk) not in kept:
+                kept.add(id(chunk))
+                more = _loaded(chunk.nodes) - needed
+                needed |= more
+                waiting += more
     parts = [
         with_return(c.text, function) if c is entry else c.text
         for c in chunks
-        if c is entry or c in kept
+        if c is entry or id(c) in kept
     ]
     return "\n".join(parts).strip()
 

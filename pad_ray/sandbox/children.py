@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import struct
+import sys
 import time
 from collections.abc import Callable, Sequence
 from mmap import mmap
@@ -42,6 +43,7 @@ _SHARED_BYTES = 1 << 20
 # A proved program that needs longer gets its whole time alone, and holds nobody up.
 _SHARED_CPU_S = 0.25
 _SHARED_TOTAL_S = 1.0
+_SHARED_RECURSION = 900
 # What a program is seen to try, for the message; a label, not a barrier.
 _WATCHED = frozenset(
     "_thread ctypes fcntl mmap open os pty resource shutil signal socket subprocess".split()
@@ -195,6 +197,8 @@ def _evaluate_in_turn(indices: Sequence[int], nursery: Nursery) -> bytes:
     """Return how many programs were done with, which of them not run, and replies to the others."""
     size = nursery.settings.output_kb << 10
     alarm_s = min(nursery.settings.cpu_s, _SHARED_CPU_S)
+    # What warm caches save a program of its stack must not decide: a deeper one is run alone.
+    sys.setrecursionlimit(_SHARED_RECURSION)
     replies = bytearray()
     not_proved = []
     for position, index in enumerate(indices):

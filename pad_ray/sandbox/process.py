@@ -158,7 +158,12 @@ def _spawn(calling: Calling) -> subprocess.Popen[bytes]:
     # Not -I: it would ignore PYTHONHASHSEED. With no other variable set, and the empty path
     # entry dropped, the interpreter is just as isolated.
     # LD_BIND_NOW: else each child would look up the functions it is the first to call.
-    environment = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+    # The threshold: requests and answers of all sizes would fragment the heap for good.
+    environment = {
+        "PYTHONHASHSEED": "0",
+        "LD_BIND_NOW": "1",
+        "MALLOC_MMAP_THRESHOLD_": "16384",
+    }
     if modules:  # a zygote must have one thread
         environment |= dict.fromkeys(_THREADS, "1")
     if "LD_LIBRARY_PATH" in os.environ:  # some builds find libpython by it; the zygote clears it

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Iterator
 from mmap import mmap
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple, TypeGuard
@@ -118,7 +119,10 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
         outcome = code
     if isinstance(outcome, Failure) and isinstance(outcome.error, MemoryError | RecursionError):
         return None
-    return _report(outcome, printed)
+    try:
+        return _report(outcome, printed, crowded=True)
+    except MemoryError:
+        return None
 
 
 def _compiled(source: bytes) -> CodeType | Failure:
@@ -153,13 +157,13 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         return Failure("error", error)
 
 
-def _report(outcome: str | Failure, printed: BoundedOutput | None) -> bytes:
+def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool = False) -> bytes:
+    """Return the report's JSON; with `crowded`, raise what may be the neighbours' MemoryError."""
+    head = f'"status": "ok", "value": {outcome}'
     if isinstance(outcome, Failure):
-        head = json.dumps(_describe(outcome))[1:-1]
-    else:
-        head = f'"status": "ok", "value": {outcome}'
+        head = json.dumps(_describe(outcome, crowded))[1:-1]
     if printed is not None:
-        with contextlib.suppress(Exception):  # the program may have closed its output
+        with _tolerated(crowded):  # the program may have closed its output
             sys.stdout.flush()
         if printed.kept:
             text = json.dumps(printed.kept.decode("utf-8", "replace"))
@@ -167,27 +171,34 @@ def _report(outcome: str | Failure, printed: BoundedOutput | None) -> bytes:
     return f"{{{head}}}".encode()
 
 
-def _describe(failure: Failure) -> dict[str, Any]:
+@contextlib.contextmanager
+def _tolerated(crowded: bool) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        if crowded:
+            raise
+    except BaseException:  # the program's own code, as its __str__ is
+        pass
+
+
+def _describe(failure: Failure, crowded: bool) -> dict[str, Any]:
     error = failure.error
     kind = "ModuleNotFoundError" if isinstance(error, ForbiddenImport) else type(error).__name__
+    message = ""
+    with _tolerated(crowded):
+        message = _clean(str(error.msg if isinstance(error, SyntaxError) else error))
     return {
         "status": failure.status,
         "error_type": _clean(kind),
         "error_line": _line(error),
         "error_offset": error.offset if _is_of_program(error) else None,
-        "message": _message(error),
+        "message": message,
     }
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return _clean(str(error.msg if isinstance(error, SyntaxError) else error))
-    except BaseException:  # __str__ is the program's own code
-        return ""
-
-
 def _clean(text: str) -> str:
-    return text[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    return text[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()[:MAX_MESSAGE]
 
 
 def _is_of_program(error: BaseException) -> TypeGuard[SyntaxError]:

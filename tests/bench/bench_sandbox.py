@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -127,37 +126,26 @@ def test_two_zygotes_on_two_cores(verified: list[tuple[str, object]]) -> None:
     if len(both) < 2:
         pytest.skip("needs two cores")
     table = Table("two zygotes on two cores, against one", "median (min..max)", "goal", "")
-    # A zygote stays on the cores that its owner may use when it is started.
-    with pinned(both[1:]), Sandbox(zygotes=1) as one, pinned(both), Sandbox(zygotes=2) as two:
-        for title, run, times in (("shared child", _together, 5), ("one child each", _alone, 1)):
-            ratios = []
+    for title, share, times in (("shared child", True, 5), ("one child each", False, 1)):
+        # A zygote stays on the cores that its owner may use when it is started.
+        with pinned(both[1:]):
+            one = Sandbox(share=share)
+        ratios = []
+        with one, pinned(both), Sandbox(zygotes=2, share=share) as two:
             for _ in range(ROUNDS):
                 with pinned(both[1:]):
-                    alone_s = _seconds(run, one, verified * times)
-                ratios.append(alone_s / _seconds(run, two, verified * times))
-            table.add_row(title, _spread(ratios), f"{SCALING_GOAL}", _met(ratios, SCALING_GOAL))
+                    alone_s = _seconds(one, verified * times)
+                ratios.append(alone_s / _seconds(two, verified * times))
+        table.add_row(title, _spread(ratios), f"{SCALING_GOAL}", _met(ratios, SCALING_GOAL))
     Console(width=100).print(table)
 
 
-def _seconds(
-    run: Callable[[Sandbox, list[str]], list[object]],
-    sandbox: Sandbox,
-    verified: Sequence[tuple[str, object]],
-) -> float:
+def _seconds(sandbox: Sandbox, verified: Sequence[tuple[str, object]]) -> float:
     started = perf_counter()
-    values = run(sandbox, [text for text, _ in verified])
+    outcomes = sandbox.run([text for text, _ in verified])
     seconds = perf_counter() - started
-    assert values == [value for _, value in verified]
+    assert [outcome.value for outcome in outcomes] == [value for _, value in verified]
     return seconds
-
-
-def _together(sandbox: Sandbox, programs: list[str]) -> list[object]:
-    return [outcome.value for outcome in sandbox.run(programs)]
-
-
-def _alone(sandbox: Sandbox, programs: list[str]) -> list[object]:
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda program: sandbox.run([program])[0].value, programs))
 
 
 @contextmanager

@@ -85,11 +85,11 @@ def shared_lane() -> Iterator[Run]:
 
 @contextmanager
 def alone_lane() -> Iterator[Run]:
-    """Ours: a lone program gets a jailed child of its own."""
+    """Ours: each program gets a jailed child of its own."""
     from pad_ray.sandbox import Sandbox
 
-    with Sandbox() as sandbox:
-        yield lambda programs: [sandbox.run([program])[0].value for program in programs]
+    with Sandbox(share=False) as sandbox:
+        yield lambda programs: [outcome.value for outcome in sandbox.run(programs)]
 
 
 @contextmanager

@@ -1,12 +1,21 @@
-"""Properties over generated programs, values, frames and reports."""
+"""Properties over generated programs, values, frames and reports, and fuzzing by time.
+
+PAD_RAY_FUZZ_S sets the seconds of the slow test, for all targets together.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import random
+import time
 
+import pytest
+from fuzzing import EXTRACTION_S, TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox
 from pad_ray.sandbox.outcome import judge
 from pad_ray.sandbox.wire import FRAMED, Reply, seal, unseal
@@ -15,16 +24,13 @@ from pad_ray.sandbox.wire import FRAMED, Reply, seal, unseal
 shared = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+others = st.none() | st.booleans() | floats | st.text()
+# Longer ints are refused as keys.
+keys = others | st.integers(1 - 2**60, 2**60 - 1)
 values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(scalars, inner, max_size=5),
+    others | st.integers(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5),
     max_leaves=25,
 )
 fragments = st.lists(
@@ -90,3 +96,32 @@ def test_no_report_of_a_child_can_raise_in_its_owner(report: bytes) -> None:
     json.dumps(outcome.value, allow_nan=False)
     assert isinstance(outcome.message, str | None)
     assert isinstance(outcome.error_line, int | None)
+
+
+QUICK_S = {"frames": 1.0, "reports": 2.0, "extractor": 5.0, "proof": 4.0, "sandbox": 8.0}
+SHARE = {"frames": 0.05, "reports": 0.1, "extractor": 0.2, "proof": 0.2, "sandbox": 0.45}
+FUZZ_S = float(os.environ.get("PAD_RAY_FUZZ_S", "600"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_fuzz_quickly(target: str) -> None:
+    assert TARGETS[target](QUICK_S[target], random.Random(3)) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("target", TARGETS)
+def test_fuzz_for_long(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = random.randrange(1 << 32)
+    seconds = FUZZ_S * SHARE[target]
+    with capsys.disabled():
+        print(f"\nfuzz of {target}, {seconds:.0f} s, seed {seed}: ", end="", flush=True)
+        print(f"{TARGETS[target](seconds, random.Random(seed))} inputs")
+
+
+def test_a_long_chain_of_statements_is_read_in_bounded_time() -> None:
+    chain = "\n".join(f"x{n + 1} = x{n} + 1" for n in range(600))
+    started = time.thread_time()
+    program = extract_program(f"x0 = 1\n{chain}\ndef solution():\n    return x600")
+    assert program is not None and "x300 = x299" in program
+    assert time.thread_time() - started < EXTRACTION_S
