@@ -71,7 +71,7 @@ def _parse(report: bytes, limits: Limits, cpu_s: float, wall_s: float) -> Outcom
     longest = limits.output_kb << 10
     if status == "ok":
         value = from_wire(fields["value"], longest)
-        stdout = _text(fields.get("stdout", ""), longest) or ""
+        stdout = _text(fields["stdout"], longest) or "" if "stdout" in fields else ""
         return Outcome("ok", value, stdout=stdout, cpu_s=cpu_s, wall_s=wall_s)
     if status not in _STATUSES:
         raise ValueError("no such status")

@@ -12,7 +12,7 @@ from pad_ray.sandbox.process import Calling, SandboxError, Zygote, ZygoteDied
 
 # Programs that go to a zygote at once: enough that a fork's cost is spread thin, few enough that
 # not much is run again where one of them kills their child.
-CHUNK = 512
+CHUNK = 1024
 CHUNK_BYTES = 1 << 20
 # Each zygote must prove the jail on these, one by one and together, before it gets a program.
 _CANARIES = (

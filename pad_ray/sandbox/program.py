@@ -115,6 +115,8 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
         if b"print" in source or not source.isascii():
             sys.stdout, printed = _captured(max_bytes)
         outcome = _executed(code, namespace, max_bytes)
+        # Functions and their globals are a cycle: broken here, its memory serves the next program.
+        namespace.clear()
     else:
         outcome = code
     if isinstance(outcome, Failure) and isinstance(outcome.error, MemoryError | RecursionError):
