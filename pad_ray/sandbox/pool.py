@@ -138,8 +138,9 @@ class _Place:
 
 
 def _chunks(sources: Sequence[bytes], zygotes: int) -> Iterator[list[bytes]]:
-    """Yield the programs in chunks of at most CHUNK, and about 1 MiB."""
-    most = min(CHUNK, -(-len(sources) // zygotes))
+    """Yield the programs in as many chunks for each zygote, of at most CHUNK, and about 1 MiB."""
+    turns = max(1, -(-len(sources) // (CHUNK * zygotes)))
+    most = -(-len(sources) // (turns * zygotes))
     chunk: list[bytes] = []
     size = 0
     for source in sources:
