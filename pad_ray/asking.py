@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from rich.console import Console
 from rich.syntax import Syntax
+from rich.text import Text
+from rich.tree import Tree
 
-from pad_ray.config import Settings
-from pad_ray.decoding import Solution, Solver
+from pad_ray.decoding import Node, SearchSettings, Solution, Solver, search_settings
+from pad_ray.verifiers import ScorerSettings
 
 
-class AskSettings(Settings):
+class AskSettings(SearchSettings):
     """Ask a student one question: its program, the program's value and how sure it was."""
 
     question: str
     """The question."""
     student: str
     """Student folder, hub id or .gguf file."""
-    strategy: str = "greedy"
-    """Decoding strategy."""
-    max_new_tokens: int = 512
-    """Longest program, in tokens."""
+    scorers: ScorerSettings = ScorerSettings()
+    """Where the judges of steps come from."""
+    show_tree: bool = Field(False)
+    """Print every step that was proposed, how it was judged and why it lost."""
 
 
 def ask(settings: AskSettings) -> Solution:
     """Answer the question and print program and answer."""
-    with Solver.from_pretrained(settings.student) as solver:
-        solution = solver.solve(
-            settings.question, strategy=settings.strategy, max_new_tokens=settings.max_new_tokens
-        )
+    with Solver.from_pretrained(settings.student, scorers=settings.scorers) as solver:
+        solution = solver.solve(settings.question, settings=search_settings(settings))
     console = Console()
+    if settings.show_tree:
+        console.print(tree_of(solution.question, solution.tree))
     if solution.program is None:
         console.print(solution.text, markup=False, highlight=False)
     else:
@@ -39,4 +42,23 @@ def ask(settings: AskSettings) -> Solution:
         console.print(f"no answer: {outcome.status} {reason}", markup=False)
     else:
         console.print(f"answer: {solution.answer}", markup=False)
+    if solution.truncated:
+        console.print("the search was cut short: its tokens or its time ran out")
     return solution
+
+
+def tree_of(question: str, nodes: tuple[Node, ...]) -> Tree:
+    """Return the search as a tree: what was kept in plain text, what lost dimmed, with why."""
+    tree = Tree(Text(question, style="bold"))
+    branches: dict[int | None, Tree] = {None: tree}
+    for node in nodes:
+        label = Text(node.code.strip("\n"), style="" if node.kept else "dim")
+        label.append(f"\n  {_judgement(node)}", style="green" if node.kept else "dim red")
+        branches[node.number] = branches[node.parent].add(label)
+    return tree
+
+
+def _judgement(node: Node) -> str:
+    scores = "".join(f", {name} {score:.2f}" for name, score in node.scores.items())
+    fate = "kept" if node.kept else node.reason
+    return f"{fate}: log p {node.logprob:.2f}{scores}, rank {node.rank:.3f}"

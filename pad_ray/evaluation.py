@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,35 +24,46 @@ from rich.table import Table
 
 from pad_ray.answers import stated_answer
 from pad_ray.config import resolve
-from pad_ray.decoding import get_strategy
-from pad_ray.errors import StudentError
+from pad_ray.decoding import SearchSettings, Solver, search_settings
+from pad_ray.errors import ConfigError, StudentError
 from pad_ray.judging import ProgramJudge, SandboxSettings, record_value
 from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
 from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.rowflow import ActorStage, run_rows
 from pad_ray.stages import Stage, file_fingerprint, open_stage
-from pad_ray.students import CARD_FILE, DTYPES, Student, StudentCard, load_student, read_card
+from pad_ray.students import (
+    CARD_FILE,
+    DTYPES,
+    StudentCard,
+    few_shot_preamble,
+    load_student,
+    read_card,
+)
 from pad_ray.tasks import Split, Task
+from pad_ray.verifiers import ScorerSettings
+from pad_ray.verifiers.value import CARD_FILE as VERIFIER_FILE
 
 _BOOTSTRAP_SAMPLES = 10_000
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 
-class EvaluationRun(ProblemSettings):
+class EvaluationRun(ProblemSettings, SearchSettings):
     """Which problems a student answers, and how."""
 
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "problems", "batch_size", "actors", "sandbox_actors", "threads", "gpus_per_actor"}
+        "out problems batch_size max_rows actors sandbox_actors threads gpus_per_actor".split()
     )
 
     split: Split = "test"
     """Part of a generated task: train, test, or held_out (arithmetic's unseen templates)."""
-    strategy: str = "greedy"
-    """Decoding strategy."""
-    max_new_tokens: int = Field(512, ge=1)
-    """Longest text a student may write, in tokens."""
+    scorers: ScorerSettings = ScorerSettings()
+    """Where the judges of steps come from."""
+    few_shot: int = Field(0, ge=0)
+    """Worked examples of the task before each question, for a student that was not fine-tuned."""
     batch_size: int = Field(32, ge=1)
-    """Problems decoded together."""
+    """Problems handed to the decoder together."""
+    max_rows: int = Field(64, ge=1)
+    """Programs in writing at a time."""
     sandbox: SandboxSettings = SandboxSettings()
     """Limits of one program's run."""
     actors: int = Field(1, ge=1)
@@ -77,34 +91,55 @@ class EvaluationSettings(EvaluationRun):
         return self.student if isinstance(self.student, list) else [self.student]
 
 
+@dataclass(frozen=True)
+class Asking:
+    """What a `StudentStage` needs to know, picklable."""
+
+    student: str
+    preamble: str
+    search: SearchSettings
+    scorers: ScorerSettings
+    limits: SandboxSettings
+    precision: str
+    threads: int
+    max_rows: int
+
+
 class StudentStage:
     """Ray Data stage: problem rows in, the student's texts out."""
 
-    def __init__(
-        self, student: str, strategy: str, max_new_tokens: int, precision: str, threads: int
-    ) -> None:
-        self._source = student
-        self._dtype = DTYPES[precision]
-        self._threads = threads
-        self._write = get_strategy(strategy)
-        self._max_new_tokens = max_new_tokens
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
     @cached_property
-    def _student(self) -> Student:
-        # Loaded with the first batch: an error in an actor's constructor reaches nobody.
-        student = load_student(self._source, dtype=self._dtype)
+    def _solver(self) -> Solver:
+        # Made with the first batch: an error in an actor's constructor reaches nobody.
+        asking = self._asking
+        student = load_student(asking.student, dtype=DTYPES[asking.precision])
         if torch.cuda.is_available():
             student.model.to("cuda")
         else:
-            torch.set_num_threads(self._threads)
-        return student
+            torch.set_num_threads(asking.threads)
+        card = replace(student.card, preamble=asking.preamble + student.card.preamble)
+        student = replace(student, card=card)
+        limits = asking.limits.limits()
+        return Solver(student, limits, scorers=asking.scorers, max_rows=asking.max_rows)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
+        started = time.perf_counter()
         questions = [row["question"] for row in rows]
-        texts = self._write(self._student, questions, max_new_tokens=self._max_new_tokens)
-        for row, text in zip(rows, texts, strict=True):
-            row.update(completion=text, teacher="student", error=None)
+        solutions = self._solver.solve_batch(questions, settings=self._asking.search)
+        seconds = (time.perf_counter() - started) / len(rows)
+        for row, solution in zip(rows, solutions, strict=True):
+            row.update(
+                completion=solution.text,
+                completion_tokens=solution.tokens,
+                solve_s=seconds,
+                teacher_notes=json.dumps(solution.notes) if solution.notes else None,
+                teacher="student",
+                error=None,
+            )
         return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
 
 
@@ -143,11 +178,13 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
 
 def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
     """Evaluate one student into directory `out`, and return its manifest."""
-    get_strategy(settings.strategy)
     one = settings.model_copy(update={"student": student})
     task, problems, _ = settings.load()
     source, card = _located(student)
-    stage = open_stage(out, "evaluate", one, {**settings.inputs(), **_weights(source)})
+    inputs = settings.inputs() | _weights("student", source)
+    if settings.scorers.value is not None:
+        inputs |= _weights("verifier", str(resolve(settings.scorers.value)))
+    stage = open_stage(out, "evaluate", one, inputs)
     if stage.complete is not None:
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
@@ -172,34 +209,46 @@ def _located(student: str) -> tuple[str, StudentCard]:
     return str(path) if path.exists() else student, read_card(path, student)
 
 
-def _weights(source: str) -> dict[str, str]:
+def _weights(part: str, source: str) -> dict[str, str]:
     path = Path(source)
-    files = [path] if path.is_file() else [path / name for name in (*WEIGHTS, CARD_FILE)]
-    return {f"student/{f.name}": file_fingerprint(f) for f in files if f.is_file()}
+    names = (*WEIGHTS, CARD_FILE, VERIFIER_FILE)
+    files = [path] if path.is_file() else [path / name for name in names]
+    return {f"{part}/{f.name}": file_fingerprint(f) for f in files if f.is_file()}
 
 
 def _stages(
     source: str, card: StudentCard, task: Task, settings: EvaluationSettings
 ) -> list[ActorStage]:
-    ask = {
-        "student": source,
-        "strategy": settings.strategy,
-        "max_new_tokens": settings.max_new_tokens,
-        "precision": settings.precision,
-        "threads": settings.threads,
-    }
+    shown = task.exemplars[: settings.few_shot]
+    if len(shown) < settings.few_shot:
+        raise ConfigError(f"few_shot: {task.name} has {len(shown)} worked examples")
+    verifier = settings.scorers.value
+    placed = {"value": None if verifier is None else resolve(verifier)}
+    asking = Asking(
+        source,
+        few_shot_preamble((e.question, e.program) for e in shown),
+        search_settings(settings),
+        settings.scorers.model_copy(update=placed),
+        settings.sandbox,
+        settings.precision,
+        settings.threads,
+        settings.max_rows,
+    )
     judge: ActorStage
     if card.format == "cot":
         judge = ActorStage(TextJudge, {"task": task}, settings.sandbox_actors, 64, 0.5)
     else:
         arguments = {"task": task, "sandbox": settings.sandbox}
         judge = ActorStage(ProgramJudge, arguments, settings.sandbox_actors, 64, 0.5)
-    return [
-        ActorStage(
-            StudentStage, ask, settings.actors, settings.batch_size, 1.0, settings.gpus_per_actor
-        ),
-        judge,
-    ]
+    ask = ActorStage(
+        StudentStage,
+        {"asking": asking},
+        settings.actors,
+        settings.batch_size,
+        1.0,
+        settings.gpus_per_actor,
+    )
+    return [ask, judge]
 
 
 def _finish(stage: Stage, judged: pa.Table, student: str) -> dict[str, Any]:
@@ -211,9 +260,10 @@ def _finish(stage: Stage, judged: pa.Table, student: str) -> dict[str, Any]:
 
 
 def measure(judged: pa.Table) -> dict[str, Any]:
-    """Return accuracy (exact, with its 95% bootstrap interval, and rounded) and failures.
+    """Return accuracy (exact, with its 95% bootstrap interval, and rounded), cost and failures.
 
-    `judged` has `JUDGED_SCHEMA`, one row a problem. Shares are of all problems.
+    `judged` has `JUDGED_SCHEMA`, one row a problem. Shares are of all problems; `tokens` and
+    `solve_s` (seconds, of a batch shared out evenly) are means over problems.
     """
     right = pc.is_null(judged["reason"]).to_numpy(zero_copy_only=False)
     rounded = pc.fill_null(judged["rounded_match"], False).to_numpy(zero_copy_only=False)
@@ -224,8 +274,15 @@ def measure(judged: pa.Table) -> dict[str, Any]:
         "accuracy_95": bootstrap_interval(right),
         "accuracy_rounded": float(rounded.mean()),
         "executes": float(executes.to_numpy(zero_copy_only=False).mean()),
+        "tokens": _mean(judged["completion_tokens"]),
+        "solve_s": _mean(judged["solve_s"]),
         "failures": failure_classes(judged),
     }
+
+
+def _mean(column: pa.ChunkedArray) -> float | None:
+    mean = pc.mean(column).as_py()
+    return None if mean is None else round(float(mean), 4)
 
 
 def bootstrap_interval(right: Sequence[bool] | np.ndarray, seed: int = 0) -> list[float]:

@@ -34,16 +34,19 @@ class SandboxSettings(Settings):
     modules: tuple[str, ...] = ()
     """What programs may import besides parts of the standard library: sympy, dateutil, numpy."""
 
-    def sandbox(self) -> Sandbox:
-        """Return a sandbox for these settings; the caller closes it."""
-        limits = Limits(
+    def limits(self) -> Limits:
+        """Return the limits as the sandbox takes them."""
+        return Limits(
             wall_s=self.wall_s,
             cpu_s=self.cpu_s,
             memory_mb=self.memory_mb,
             output_kb=self.output_kb,
             required=frozenset(self.required),
         )
-        return Sandbox(limits, modules=self.modules)
+
+    def sandbox(self) -> Sandbox:
+        """Return a sandbox for these settings; the caller closes it."""
+        return Sandbox(self.limits(), modules=self.modules)
 
 
 class ProgramJudge:

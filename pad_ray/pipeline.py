@@ -23,7 +23,8 @@ from pad_ray.evaluation import (
 from pad_ray.report import StageResult, write_report
 from pad_ray.stages import fingerprint, stage_record, write_json
 from pad_ray.synthesis import SynthesisRun, SynthesisSettings, synthesize
-from pad_ray.training import TrainingHyperparameters, TrainingSettings, train
+from pad_ray.training import TrainingSettings, train
+from pad_ray.training_settings import TrainingHyperparameters
 
 
 class PipelineSettings(Settings):

@@ -24,6 +24,7 @@ COMPLETED_SCHEMA = pa.schema(
         ("chain_of_thought", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
+        ("solve_s", pa.float64()),
         ("teacher_notes", pa.string()),
         ("error", pa.string()),
     ]

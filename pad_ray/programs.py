@@ -34,16 +34,18 @@ def parse_program(text: str) -> ast.Module | None:
         return None
 
 
-def normalise_program(text: str) -> str:
+def normalise_program(text: str, *, rename: bool = True) -> str:
     """Return the canonical form: layout, comments, docstrings and variable names evened out.
 
-    Text that does not parse keeps everything but its whitespace.
+    Without `rename` names stay, as a program that is still written needs them. Text that does not
+    parse keeps everything but its whitespace.
     """
     tree = parse_program(text)
     if tree is None:
         return "# does not parse\n" + " ".join(text.split())
     _strip_docstrings(tree)
-    _rename_variables(tree)
+    if rename:
+        _rename_variables(tree)
     try:
         return ast.unparse(tree)
     except (ValueError, RecursionError):

@@ -119,6 +119,7 @@ JUDGED_SCHEMA = pa.schema(
         ("chain_of_thought", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
+        ("solve_s", pa.float64()),
         ("teacher_notes", pa.string()),
         ("program", pa.string()),
         ("program_key", pa.string()),

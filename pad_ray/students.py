@@ -7,14 +7,13 @@ A student comes from a hub id, a local folder, a GGUF file or a from-scratch con
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -44,10 +43,15 @@ _PAD, _EOS = "<pad>", "</s>"
 
 @dataclass(frozen=True)
 class StudentCard:
-    """What a saved student was trained to write, kept beside its weights."""
+    """What a saved student was trained to write, kept beside its weights.
+
+    `preamble` is text that every prompt begins with: worked examples, for a student that was not
+    fine-tuned.
+    """
 
     format: TargetFormat
     origin: str
+    preamble: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,28 @@ def format_source(question: str, target_format: TargetFormat) -> str:
     return _SOURCES[target_format].format(question=question.strip())
 
 
+def format_repair(question: str, program: str, error: str) -> str:
+    """Return what a student reads that is to repair its program."""
+    source = format_source(question, "program").removesuffix("Program:\n")
+    return f"{source}Broken program:\n{program.strip()}\nError: {error}\nProgram:\n"
+
+
+def few_shot_preamble(exemplars: Iterable[tuple[str, str]]) -> str:
+    """Return worked (question, program) examples as the text before a prompt."""
+    return "".join(
+        f"{format_source(question, 'program')}{program.strip()}\n\n"
+        for question, program in exemplars
+    )
+
+
+def longest_text(student: Student) -> int | None:
+    """Return how many tokens the student can read and write together, if it has a limit."""
+    if student.is_encoder_decoder:
+        return None
+    limit = getattr(student.model.config, "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
 def tokenise_source(tokenizer: Any, source: str, is_encoder_decoder: bool) -> list[int]:
     """Return the ids of `source`, with the special tokens the family wants around an input."""
     if is_encoder_decoder:
@@ -107,7 +133,7 @@ def tokenise_target(tokenizer: Any, target: str) -> list[int]:
 def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> Student:
     """Load a student for inference or further training from a folder, hub id or GGUF file."""
     text = str(source)
-    _quieten()
+    quieten()
     if text.startswith("scratch:"):
         raise ConfigError("student: a scratch student is made by training, not loaded")
     try:
@@ -255,57 +281,16 @@ def _t5(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
     )
 
 
-def _quieten() -> None:
+def quieten() -> None:
+    """Keep transformers' progress bars and advice off the terminal."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
 
 
 def save_student(student: Student, folder: Path) -> None:
     """Write weights (safetensors), tokenizer and card so that `load_student(folder)` works."""
-    _quieten()
+    quieten()
     folder.mkdir(parents=True, exist_ok=True)
     student.model.save_pretrained(folder)
     student.tokenizer.save_pretrained(folder)
     (folder / CARD_FILE).write_text(json.dumps(asdict(student.card), indent=2) + "\n")
-
-
-@torch.inference_mode()
-def generate(student: Student, sources: Sequence[str], *, max_new_tokens: int) -> list[str]:
-    """Decode greedily, one text a source.
-
-    Sources are padded to the longest of the batch (on the left for decoder-only students).
-    """
-    ids = [
-        torch.tensor(tokenise_source(student.tokenizer, source, student.is_encoder_decoder))
-        for source in sources
-    ]
-    side: Literal["left", "right"] = "right" if student.is_encoder_decoder else "left"
-    device = student.model.device
-    pad = student.tokenizer.pad_token_id
-    batch = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side=side)
-    mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True, padding_side=side)
-    output = student.model.generate(
-        input_ids=batch.to(device),
-        attention_mask=mask.to(device),
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        pad_token_id=pad,
-        eos_token_id=student.tokenizer.eos_token_id,
-    )
-    start = 1 if student.is_encoder_decoder else batch.shape[1]
-    return list(student.tokenizer.batch_decode(output[:, start:], skip_special_tokens=True))
-
-
-@torch.inference_mode()
-def target_logprobs(student: Student, source: str, target_ids: Sequence[int]) -> list[float]:
-    """Return log p of each target token (nats) given the source and the tokens before it."""
-    source_ids = tokenise_source(student.tokenizer, source, student.is_encoder_decoder)
-    target = torch.tensor([list(target_ids)], device=student.model.device)
-    given = torch.tensor([source_ids], device=student.model.device)
-    if student.is_encoder_decoder:
-        logits = student.model(input_ids=given, labels=target).logits[0]
-    else:
-        logits = student.model(input_ids=torch.cat([given, target], dim=1)).logits[0]
-        logits = logits[len(source_ids) - 1 : -1]
-    chosen = torch.log_softmax(logits.float(), dim=-1).gather(1, target[0][:, None])
-    return [float(value) for value in chosen[:, 0]]

@@ -30,6 +30,8 @@ from pad_ray.teachers import (
     RecordedTeacher,
     Request,
     ScriptedTeacher,
+    StudentTeacher,
+    StudentTeacherSettings,
     Teacher,
 )
 from pad_ray.teachers.scripted import DEFAULT_FAULTS
@@ -44,12 +46,14 @@ class SynthesisRun(ProblemSettings):
         {"out", "problems", "teacher_actors", "sandbox_actors", "rows_per_block"}
     )
 
-    teacher: Literal["scripted", "rationale", "endpoint", "recorded"]
+    teacher: Literal["scripted", "rationale", "endpoint", "recorded", "student"]
     """Engine that writes the programs; `scripted` is simulated."""
     samples: int = Field(1, ge=1)
     """Programs asked for a problem."""
     endpoint: EndpointSettings | None = None
     """Settings of the endpoint teacher."""
+    student: StudentTeacherSettings | None = None
+    """Settings of the student teacher, which samples from a trained student."""
     completions: Path | None = None
     """File that the recorded teacher replays."""
     faults: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_FAULTS))
@@ -69,6 +73,8 @@ class SynthesisRun(ProblemSettings):
     def _teacher_has_its_settings(self) -> Self:
         if self.teacher == "endpoint" and self.endpoint is None:
             raise ValueError("endpoint: teacher 'endpoint' needs --endpoint.base_url and .model")
+        if self.teacher == "student" and self.student is None:
+            raise ValueError("student: teacher 'student' needs --student.path")
         if self.teacher == "recorded" and self.completions is None:
             raise ValueError("completions: teacher 'recorded' needs a file")
         if self.samples > 1 and self.teacher == "rationale":
@@ -103,6 +109,9 @@ def make_teacher(settings: SynthesisRun, task: Task) -> Teacher:
         case "endpoint":
             assert settings.endpoint is not None
             return EndpointTeacher(settings.endpoint, task.exemplars, settings.seed)
+        case "student":
+            assert settings.student is not None
+            return StudentTeacher(settings.student, settings.seed)
         case "recorded":
             assert settings.completions is not None
             return RecordedTeacher(resolve(settings.completions))
@@ -173,7 +182,14 @@ def _stages(teacher: Teacher, task: Task, settings: SynthesisSettings) -> list[A
     judge = {"task": task, "sandbox": settings.sandbox}
     block = max(settings.rows_per_block, settings.samples)
     return [
-        ActorStage(TeacherStage, {"teacher": teacher}, settings.teacher_actors, block, cpus=0.5),
+        ActorStage(
+            TeacherStage,
+            {"teacher": teacher},
+            settings.teacher_actors,
+            block,
+            cpus=0.5,
+            gpus=0.0 if settings.student is None else settings.student.gpus,
+        ),
         ActorStage(ProgramJudge, judge, settings.sandbox_actors, block),
     ]
 

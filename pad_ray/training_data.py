@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pyarrow.dataset as pads
 
@@ -58,9 +58,17 @@ def _verified_rows(folder: Path, column: str) -> list[dict[str, Any]]:
     return list(table.to_table(columns=columns).sort_by("row_id").to_pylist())
 
 
-def split_by_problem(
-    rows: Sequence[TrainingRow], fraction: float, seed: int
-) -> tuple[list[TrainingRow], list[TrainingRow]]:
+class HasSource(Protocol):
+    """A row that tells which question it belongs to."""
+
+    @property
+    def source(self) -> str: ...
+
+
+R = TypeVar("R", bound=HasSource)
+
+
+def split_by_problem(rows: Sequence[R], fraction: float, seed: int) -> tuple[list[R], list[R]]:
     """Split into (train, validation) so that no question is in both.
 
     Questions rather than problem ids are split: two tasks may hold the same question.
@@ -79,10 +87,11 @@ def _hash(text: str) -> str:
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of one row."""
+    """Token ids of one row; `label` is a verifier's: whether the program is right."""
 
     source: list[int]
     target: list[int]
+    label: float = 0.0
 
     @property
     def length(self) -> int:
@@ -143,13 +152,26 @@ def plan_epoch(lengths: Sequence[int], sizes: BatchSizes, seed: int, epoch: int)
     return [micro[i : i + count] for i in range(0, len(micro), count)]
 
 
-def micro_batches_of(batch: Batch, rank: int, world: int) -> Batch:
-    """Return a rank's share of a batch, as many micro-batches for each rank.
+def micro_batches_of(batch: Batch, lengths: Sequence[int], rank: int, world: int) -> Batch:
+    """Return a rank's share of a batch: as many micro-batches for each rank, and like work.
 
-    Where they do not divide evenly a share is filled up with empty ones.
+    Ranks wait for each other at every step, so the longest micro-batches are dealt out first,
+    each to the rank with the least work so far. Where they do not divide evenly a share is filled
+    up with empty ones.
     """
-    mine = batch[rank::world]
-    return mine + [[]] * (math.ceil(len(batch) / world) - len(mine))
+    most = math.ceil(len(batch) / world)
+    shares: list[Batch] = [[] for _ in range(world)]
+    work = [0] * world
+    for micro in sorted(batch, key=lambda rows: -_padded(rows, lengths)):
+        free = [r for r in range(world) if len(shares[r]) < most]
+        least = min(free, key=lambda r: work[r])
+        shares[least].append(micro)
+        work[least] += _padded(micro, lengths)
+    return shares[rank] + [[]] * (most - len(shares[rank]))
+
+
+def _padded(rows: Sequence[int], lengths: Sequence[int]) -> int:
+    return len(rows) * max(lengths[row] for row in rows)
 
 
 def padding_share(lengths: Sequence[int], plan: Sequence[Batch]) -> float:

@@ -18,11 +18,10 @@ import ray.train
 import torch
 import torch.distributed
 from datasets import Dataset, load_from_disk
-from torch.nn.utils.rnn import pad_sequence
 from transformers import get_scheduler
 
-from pad_ray.students import DTYPES, Student, load_student
 from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoch
+from pad_ray.training_objectives import Objective, ObjectiveName, make_objective
 
 CHECKPOINT_TAG = "state"
 POSITION = "position.json"
@@ -33,6 +32,7 @@ _PARTS = ("train", "validation")
 class LoopSettings:
     """The resolved, picklable settings of one training run."""
 
+    objective: ObjectiveName
     student: str
     tokens: str
     metrics: str
@@ -75,19 +75,19 @@ def train_worker(config: dict[str, Any]) -> None:
         # Without this DeepSpeed compiles a shared-memory operator, which needs a compiler.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     torch.manual_seed(settings.seed)
-    student = load_student(settings.student, dtype=DTYPES[settings.precision])
-    engine = _engine(student, settings)
+    objective = make_objective(settings.objective, settings.student, settings.precision)
+    engine = _engine(objective.model, settings)
     train, validation = (load_from_disk(f"{settings.tokens}/{part}") for part in _PARTS)
     position = Position(_restore(engine), 0, time.time())
     log = MetricsLog(settings, position.step)
     plan = BatchPlan(train, settings)
     while position.step < settings.steps:
-        metrics = _train_step(engine, student, train, plan, position)
+        metrics = _train_step(engine, objective, train, plan, position)
         position.step += 1
         if position.step % settings.log_every == 0 or position.step == settings.steps:
             log.write({"step": position.step, "epoch": plan.epoch, **metrics})
         if position.step % settings.evaluate_every == 0 or position.step == settings.steps:
-            loss = _validation_loss(engine, student, validation, settings)
+            loss = _validation_loss(engine, objective, validation, settings)
             log.write({"step": position.step, "epoch": plan.epoch, "validation_loss": loss})
             _report(engine, position.step, loss)
 
@@ -96,14 +96,14 @@ class BatchPlan:
     """The run's batches by step; an epoch's plan is made when its first step is asked for."""
 
     def __init__(self, train: Dataset, settings: LoopSettings) -> None:
-        self._lengths = list(train["length"])
+        self.lengths = list(train["length"])
         self._target_lengths = list(train["target_length"])
         self._settings = settings
         self.epoch = 0
         self._batches = self._plan(0)
 
     def _plan(self, epoch: int) -> list[Batch]:
-        return plan_epoch(self._lengths, self._settings.sizes, self._settings.seed, epoch)
+        return plan_epoch(self.lengths, self._settings.sizes, self._settings.seed, epoch)
 
     def at(self, step: int) -> Batch:
         """Return global batch `step`."""
@@ -116,13 +116,12 @@ class BatchPlan:
     def tokens(self, batch: Batch) -> tuple[int, int]:
         """Return how many tokens, and how many target tokens, a global batch has."""
         rows = [row for micro in batch for row in micro]
-        return sum(self._lengths[r] for r in rows), sum(self._target_lengths[r] for r in rows)
+        return sum(self.lengths[r] for r in rows), sum(self._target_lengths[r] for r in rows)
 
 
-def _engine(student: Student, settings: LoopSettings) -> Any:
+def _engine(model: torch.nn.Module, settings: LoopSettings) -> Any:
     import deepspeed
 
-    model = student.model
     model.train()
     config = settings.deepspeed
     optimizer = schedule = None
@@ -157,18 +156,18 @@ def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[
 
 
 def _train_step(
-    engine: Any, student: Student, train: Dataset, plan: BatchPlan, position: Position
+    engine: Any, objective: Objective, train: Dataset, plan: BatchPlan, position: Position
 ) -> dict[str, float]:
     world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
     batch = plan.at(position.step)
-    shares = micro_batches_of(batch, rank, world)
+    shares = micro_batches_of(batch, plan.lengths, rank, world)
     tokens, total = plan.tokens(batch)
     loss_sum = torch.zeros((), device=engine.device)
     accumulation = engine.gradient_accumulation_steps()
     # An epoch's last batch may be short, and every rank must take part in the collectives:
     # an empty share runs a row at weight 0.
     for micro in shares + [[]] * (accumulation - len(shares)):
-        loss = _loss_sum(engine, student, train[micro or batch[0][:1]]) * float(bool(micro))
+        loss = objective.loss_sum(engine, train[micro or batch[0][:1]]) * float(bool(micro))
         # DeepSpeed averages over ranks and accumulation steps; this makes it a mean over tokens.
         engine.backward(loss * (world * accumulation / total))
         engine.step()
@@ -183,64 +182,22 @@ def _train_step(
     }
 
 
-def _loss_sum(engine: Any, student: Student, rows: dict[str, list[list[int]]]) -> torch.Tensor:
-    """Return the summed negative log-likelihood (nats) of the rows' target tokens."""
-    inputs, labels = collate(rows, student)
-    inputs = {name: tensor.to(engine.device) for name, tensor in inputs.items()}
-    labels = labels.to(engine.device)
-    logits = engine(**inputs, use_cache=False).logits
-    if not student.is_encoder_decoder:
-        logits, labels = logits[:, :-1], labels[:, 1:]
-    return torch.nn.functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]).float(),
-        labels.reshape(-1),
-        ignore_index=-100,
-        reduction="sum",
-    )
-
-
-def collate(
-    rows: dict[str, list[list[int]]], student: Student
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Pad rows of token ids on the right; labels are -100 outside the target."""
-    pad = student.tokenizer.pad_token_id
-    sources = [torch.tensor(ids) for ids in rows["source"]]
-    targets = [torch.tensor(ids) for ids in rows["target"]]
-    if student.is_encoder_decoder:
-        labels = pad_sequence(targets, batch_first=True, padding_value=-100)
-        inputs = {
-            "input_ids": pad_sequence(sources, batch_first=True, padding_value=pad),
-            "decoder_input_ids": student.model.prepare_decoder_input_ids_from_labels(labels),
-        }
-        full = sources
-    else:
-        full = [torch.cat(pair) for pair in zip(sources, targets, strict=True)]
-        masked = [
-            torch.cat([torch.full_like(source, -100), target])
-            for source, target in zip(sources, targets, strict=True)
-        ]
-        labels = pad_sequence(masked, batch_first=True, padding_value=-100)
-        inputs = {"input_ids": pad_sequence(full, batch_first=True, padding_value=pad)}
-    ones = [torch.ones_like(ids) for ids in full]
-    inputs["attention_mask"] = pad_sequence(ones, batch_first=True)
-    return inputs, labels
-
-
 @torch.no_grad()
 def _validation_loss(
-    engine: Any, student: Student, validation: Dataset, settings: LoopSettings
+    engine: Any, objective: Objective, validation: Dataset, settings: LoopSettings
 ) -> float:
-    """Return the mean negative log-likelihood (nats) a target token over the validation rows."""
+    """Return the mean loss (nats) a target token over the validation rows."""
     if len(validation) == 0:
         return math.nan
     engine.eval()
     world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
     totals = torch.zeros(2, dtype=torch.float64, device=engine.device)
-    for batch in plan_epoch(list(validation["length"]), settings.sizes, settings.seed, 0):
-        for micro in micro_batches_of(batch, rank, world):
+    lengths = list(validation["length"])
+    for batch in plan_epoch(lengths, settings.sizes, settings.seed, 0):
+        for micro in micro_batches_of(batch, lengths, rank, world):
             rows = validation[micro or batch[0][:1]]
             weight = float(bool(micro))
-            totals[0] += _loss_sum(engine, student, rows).double() * weight
+            totals[0] += objective.loss_sum(engine, rows).double() * weight
             totals[1] += sum(len(target) for target in rows["target"]) * weight
     torch.distributed.all_reduce(totals)
     engine.train()

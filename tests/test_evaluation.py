@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.config import root_cause
+from pad_ray.config import root_cause, validate
 from pad_ray.errors import ConfigError, StudentError
 from pad_ray.evaluation import (
     EvaluationSettings,
@@ -252,5 +252,8 @@ def test_student_that_is_not_there_leaves_no_directory(
 
 
 def test_unknown_strategy_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown 'magic'; known: greedy"):
-        evaluate(settings(tmp_path / "out", "x", strategy="magic"))
+    with pytest.raises(ConfigError, match="strategy: Input should be 'greedy', .*'auto'"):
+        validate(
+            EvaluationSettings,
+            {"task": "arithmetic", "student": "x", "out": tmp_path, "strategy": "magic"},
+        )

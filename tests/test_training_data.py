@@ -108,14 +108,25 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 @given(
-    st.lists(st.lists(st.integers(), min_size=1, max_size=3), min_size=1, max_size=12),
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=3), min_size=1, max_size=12),
     st.integers(1, 9),
+    st.lists(st.integers(1, 500), min_size=10, max_size=10),
 )
-def test_ranks_cover_a_batch_with_equal_counts(batch: list[list[int]], world: int) -> None:
-    shares = [micro_batches_of(batch, rank, world) for rank in range(world)]
+def test_ranks_cover_a_batch_with_equal_counts(
+    batch: list[list[int]], world: int, lengths: list[int]
+) -> None:
+    shares = [micro_batches_of(batch, lengths, rank, world) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1
     given_out = [micro for share in shares for micro in share if micro]
     assert sorted(given_out) == sorted(batch)
+
+
+def test_ranks_have_like_work() -> None:
+    lengths = [100, 90, 60, 55, 50, 45, 20, 10]
+    batch = [[row] for row in range(8)]
+    shares = [micro_batches_of(batch, lengths, rank, 2) for rank in range(2)]
+    work = [sum(lengths[row] for (row,) in share) for share in shares]
+    assert abs(work[0] - work[1]) <= 10
 
 
 @pytest.mark.parametrize("count", [300, 2000, 7000])

@@ -1,6 +1,8 @@
-"""Asking a student: decoding strategies behind one protocol, and the solver on top of them."""
+"""Asking a student: decoding strategies over one generation engine, and the solver on top."""
 
-from pad_ray.decoding.solver import Solution, Solver, Step
-from pad_ray.decoding.strategies import STRATEGIES, Strategy, get_strategy
+from pad_ray.decoding.hypothesis import Step
+from pad_ray.decoding.search import Node
+from pad_ray.decoding.settings import SearchSettings, Weights, search_settings
+from pad_ray.decoding.solver import Solution, Solver
 
-__all__ = ["STRATEGIES", "Solution", "Solver", "Step", "Strategy", "get_strategy"]
+__all__ = ["Node", "SearchSettings", "Solution", "Solver", "Step", "Weights", "search_settings"]

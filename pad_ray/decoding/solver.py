@@ -1,41 +1,50 @@
-"""Solving one question: decode, run the program, show its steps."""
+"""Solving questions: a student, its scorers and a sandbox behind one call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import torch
 
 from pad_ray.answers import stated_answer
-from pad_ray.decoding.strategies import get_strategy
+from pad_ray.config import validate
+from pad_ray.decoding.engine import Engine
+from pad_ray.decoding.hypothesis import Step
+from pad_ray.decoding.scheduler import Job, Scheduler
+from pad_ray.decoding.search import Node, Trail
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.errors import ConfigError
 from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox, Value
 from pad_ray.students import (
+    DTYPES,
     Student,
     format_source,
     load_student,
-    target_logprobs,
-    tokenise_target,
+    longest_text,
+    tokenise_source,
 )
+from pad_ray.verifiers import ScorerSettings, StepScorer, load_scorers
 
-
-@dataclass(frozen=True)
-class Step:
-    """One line that the student wrote, with the sum of its tokens' log-probabilities (nats)."""
-
-    code: str
-    logprob: float
+# Room for a program that a prompt must leave.
+_LEAST_PROGRAM = 16
 
 
 @dataclass(frozen=True)
 class Solution:
     """An answered question.
 
-    `text` is what the student wrote; `program` what could be read from it (None for a
-    chain-of-thought student or where there is none); `outcome` the sandbox's verdict; `answer`
-    the program's value, or the answer that chain-of-thought text states.
+    text: what the student wrote; program: what could be read from it (None for a chain-of-thought
+        student or where there is none).
+    steps: its statements, each with log-probability (nats), tokens and scores.
+    outcome: the sandbox's verdict; answer: the program's value, or what a chain of thought states.
+    strategy, tokens: how it was searched, and the tokens that this took, dropped ones too.
+    truncated: whether tokens or time ran out first.
+    tree: all that was proposed, for strategies that choose; notes: what the strategy counted.
     """
 
     question: str
@@ -44,70 +53,141 @@ class Solution:
     steps: tuple[Step, ...]
     outcome: Outcome | None
     answer: Value
+    strategy: str = "greedy"
+    tokens: int = 0
+    truncated: bool = False
+    tree: tuple[Node, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Solver:
-    """A loaded student with a sandbox of its own; close it, or use it as a context manager."""
+    """A loaded student with scorers and a sandbox of its own; close it, or use it with `with`.
 
-    def __init__(self, student: Student, limits: Limits | None = None) -> None:
+    `max_rows` bounds the programs that are in writing at a time. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        limits: Limits | None = None,
+        *,
+        scorers: Mapping[str, StepScorer] | ScorerSettings | None = None,
+        max_rows: int = 64,
+    ) -> None:
         self.student = student
-        self._sandbox = Sandbox(limits or Limits())
+        self.sandbox = Sandbox(limits or Limits())
+        try:
+            given = ScorerSettings() if scorers is None else scorers
+            if isinstance(given, ScorerSettings):
+                given = load_scorers(given, self.sandbox, student.model.device)
+        except BaseException:
+            self.sandbox.close()
+            raise
+        self.scorers = given
+        self.engine = Engine(student)
+        self.scheduler = Scheduler(self.engine, self.scorers, self.sandbox, max_rows)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, limits: Limits | None = None) -> Solver:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        limits: Limits | None = None,
+        scorers: ScorerSettings | None = None,
+        precision: str = "fp32",
+        device: str | torch.device | None = None,
+        max_rows: int = 64,
+    ) -> Solver:
         """Load a student from a folder, hub id or GGUF file; `StudentError` if that fails."""
-        return cls(load_student(source), limits)
+        student = load_student(source, dtype=DTYPES[precision])
+        if device is not None:
+            student.model.to(device)
+        return cls(student, limits, scorers=scorers, max_rows=max_rows)
 
     def solve(
-        self, question: str, *, strategy: str = "greedy", max_new_tokens: int = 512
+        self, question: str, *, settings: SearchSettings | None = None, **changes: Any
     ) -> Solution:
-        """Answer one question."""
-        return self.solve_batch([question], strategy=strategy, max_new_tokens=max_new_tokens)[0]
+        """Answer one question; `changes` are fields of `SearchSettings`, such as `strategy`."""
+        return self.solve_batch([question], settings=settings, **changes)[0]
 
     def solve_batch(
-        self, questions: Sequence[str], *, strategy: str = "greedy", max_new_tokens: int = 512
+        self, questions: Sequence[str], *, settings: SearchSettings | None = None, **changes: Any
     ) -> list[Solution]:
         """Answer questions together; each answer is what `solve` gives for it alone."""
-        if not all(question.strip() for question in questions):
+        search = settings or SearchSettings()
+        if changes:
+            search = validate(SearchSettings, {**search.model_dump(), **changes})
+        jobs = [self.submit(question, search) for question in questions]
+        try:
+            self.scheduler.run()
+        except BaseException:
+            # Whatever was in work is lost with its rows; later questions must not meet it.
+            self.scheduler = Scheduler(Engine(self.student), self.scorers, self.sandbox)
+            self.engine = self.scheduler.engine
+            raise
+        return self.solutions(jobs)
+
+    def submit(self, question: str, settings: SearchSettings, **hooks: Any) -> Job:
+        """Queue a question with the scheduler; `hooks` are those of `Scheduler.submit`.
+
+        Raises `ConfigError` for a question or settings that this student cannot serve.
+        """
+        source = self._source(question)
+        if self.student.card.format == "cot" and settings.strategy != "greedy":
+            raise ConfigError(
+                f"strategy: '{settings.strategy}' works on programs; this student writes chains "
+                "of thought, which are answered by greedy"
+            )
+        for name in settings.weights.scorers():
+            if name != "execution" and name not in self.scorers and _judges(settings):
+                raise ConfigError(f"weights.{name}: needs scorers.{name}, which names its model")
+        trail = Trail(question, settings, on_nodes=hooks.pop("on_nodes", None))
+        return self.scheduler.submit(source, trail, **hooks)
+
+    def _source(self, question: str) -> str:
+        if not question.strip():
             raise ConfigError("question: is empty")
-        write = get_strategy(strategy)
-        texts = write(self.student, questions, max_new_tokens=max_new_tokens)
+        card = self.student.card
+        source = card.preamble + format_source(question, card.format)
+        limit = longest_text(self.student)
+        if limit is not None:
+            tokens = len(tokenise_source(self.student.tokenizer, source, False))
+            if tokens + _LEAST_PROGRAM > limit:
+                raise ConfigError(
+                    f"question: is too long: {tokens} tokens with its prompt, and this student "
+                    f"can read and write {limit} in all"
+                )
+        return source
+
+    def solutions(self, jobs: Sequence[Job]) -> list[Solution]:
+        """Return the solutions of searches that are done; runs the programs that were not yet."""
+        found = [job.trail.best for job in jobs]
+        texts = ["" if best is None else best.text for best in found]
         if self.student.card.format == "cot":
             return [
-                Solution(q, text, None, self._steps(q, text), None, stated_answer(text))
-                for q, text in zip(questions, texts, strict=True)
+                _solution(job, text, None, None, stated_answer(text))
+                for job, text in zip(jobs, texts, strict=True)
             ]
         programs = [extract_program(text) for text in texts]
-        outcomes = iter(self._sandbox.run([p for p in programs if p is not None]))
-        return [
-            self._solution(q, text, program, next(outcomes) if program is not None else None)
-            for q, text, program in zip(questions, texts, programs, strict=True)
+        known = [job.trail.outcome for job in jobs]
+        pending = [
+            program
+            for program, outcome in zip(programs, known, strict=True)
+            if program is not None and outcome is None
         ]
-
-    def _solution(
-        self, question: str, text: str, program: str | None, outcome: Outcome | None
-    ) -> Solution:
-        answer = outcome.value if outcome is not None and outcome.status == "ok" else None
-        return Solution(question, text, program, self._steps(question, text), outcome, answer)
-
-    def _steps(self, question: str, text: str) -> tuple[Step, ...]:
-        tokenizer = self.student.tokenizer
-        ids = tokenise_target(tokenizer, text)
-        source = format_source(question, self.student.card.format)
-        logprobs = target_logprobs(self.student, source, ids)
-        steps: list[Step] = []
-        start = 0
-        for end in range(1, len(ids) + 1):
-            if end == len(ids) or "\n" in tokenizer.decode([ids[end]]):
-                piece = tokenizer.decode(ids[start:end], skip_special_tokens=True)
-                if piece.strip():
-                    steps.append(Step(piece.strip("\n"), sum(logprobs[start:end])))
-                start = end
-        return tuple(steps)
+        fresh = iter(self.sandbox.run(pending))
+        outcomes = [
+            next(fresh) if program is not None and outcome is None else outcome
+            for program, outcome in zip(programs, known, strict=True)
+        ]
+        return [
+            _solution(job, text, program, outcome, _value(outcome))
+            for job, text, program, outcome in zip(jobs, texts, programs, outcomes, strict=True)
+        ]
 
     def close(self) -> None:
         """End the sandbox's process."""
-        self._sandbox.close()
+        self.sandbox.close()
 
     def __enter__(self) -> Solver:
         return self
@@ -119,3 +199,31 @@ class Solver:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _judges(settings: SearchSettings) -> bool:
+    return settings.strategy in ("stepwise", "diverse", "vote", "auto")
+
+
+def _value(outcome: Outcome | None) -> Value:
+    return outcome.value if outcome is not None and outcome.status == "ok" else None
+
+
+def _solution(
+    job: Job, text: str, program: str | None, outcome: Outcome | None, answer: Value
+) -> Solution:
+    trail = job.trail
+    best = trail.best
+    return Solution(
+        trail.question,
+        text,
+        program,
+        () if best is None else best.steps,
+        outcome,
+        answer,
+        trail.settings.strategy,
+        job.tokens,
+        job.truncated or (best is not None and best.truncated),
+        tuple(trail.nodes),
+        dict(trail.notes),
+    )

@@ -5,6 +5,7 @@ from pad_ray.teachers.endpoint import EndpointSettings, EndpointTeacher
 from pad_ray.teachers.rationale import RationaleTeacher
 from pad_ray.teachers.recorded import RecordedTeacher
 from pad_ray.teachers.scripted import ScriptedTeacher
+from pad_ray.teachers.student import StudentTeacher, StudentTeacherSettings
 
 __all__ = [
     "EndpointSettings",
@@ -13,5 +14,7 @@ __all__ = [
     "RecordedTeacher",
     "Request",
     "ScriptedTeacher",
+    "StudentTeacher",
+    "StudentTeacherSettings",
     "Teacher",
 ]

@@ -1,0 +1,443 @@
+"""The generation engine: grows hypotheses of many requests together, from one cache.
+
+Each tick is one forward pass that writes a token to every live row, whichever request it belongs
+to. Between ticks, at step borders, rows are forked, dropped and joined in one copy; a prefix is
+never read twice. What a row writes depends on its own text and seed alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from pad_ray.decoding.hypothesis import Hypothesis, Step
+from pad_ray.inference import Rows, next_token_logits
+from pad_ray.statements import Scan, scan
+from pad_ray.students import Student, tokenise_source
+
+# Sampling draws from the likeliest tokens only, which is nearly all of the mass.
+_TOP_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Grow:
+    """Write each start on in up to `width` ways, to the end of a step or of the program.
+
+    temperature: None searches for the likeliest ways (a beam within the step); a number samples,
+        0 takes the likeliest token each time.
+    steps: completed statements a way, where not the whole program is asked for.
+    max_tokens: longest program; longest_step: longest step. What reaches one is `truncated`.
+    seed: names the random stream, with the start's own text and the way's number.
+    keep: hypotheses that will be started from later.
+    ways: the ways' numbers where they are not 0, 1, ...
+    margin: a beam gives up ways that fall so many nats behind the start's likeliest.
+    """
+
+    starts: tuple[Hypothesis, ...]
+    width: int
+    whole: bool
+    temperature: float | None
+    max_tokens: int
+    steps: int = 1
+    longest_step: int = 160
+    seed: str = ""
+    keep: tuple[Hypothesis, ...] = ()
+    ways: tuple[int, ...] = ()
+    margin: float = math.inf
+
+
+@dataclass(eq=False)
+class Line:
+    """One row in writing; `last` is the token that its model has not read yet.
+
+    `ends` are the numbers of tokens at which statements ended.
+    """
+
+    row: int
+    last: int
+    scan: Scan
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    done: bool = False
+    finished: bool = False
+    truncated: bool = False
+    chances: Iterator[float] | None = None
+
+    @property
+    def logprob(self) -> float:
+        return sum(self.logprobs)
+
+    def fork(self, row: int) -> Line:
+        """Return a copy in another row."""
+        twin = copy.copy(self)
+        twin.row = row
+        twin.ids, twin.logprobs, twin.ends = list(self.ids), list(self.logprobs), list(self.ends)
+        return twin
+
+
+@dataclass(eq=False)
+class Group:
+    """The ways in which one start is written on."""
+
+    grow: Grow
+    start: Hypothesis
+    lines: list[Line]
+
+    @property
+    def live(self) -> list[Line]:
+        return [line for line in self.lines if not line.done]
+
+
+@dataclass(eq=False)
+class Growth:
+    """One request in work: a group a start. `written` counts its tokens."""
+
+    grow: Grow
+    groups: list[Group]
+    written: int = 0
+
+    @property
+    def done(self) -> bool:
+        return not any(group.live for group in self.groups)
+
+
+class Engine:
+    """A student that writes for many requests at once; not thread-safe.
+
+    `generated` counts the tokens written, those of dropped hypotheses too.
+    """
+
+    def __init__(self, student: Student) -> None:
+        self.student = student
+        self.generated = 0
+        tokenizer, model = student.tokenizer, student.model
+        self._pad = int(tokenizer.pad_token_id)
+        self._eos = _end_tokens(student)
+        self._pieces: dict[int, str] = {}
+        self._by_lines = student.card.format == "cot"
+        self._output = next_token_logits(model)
+        self._rows: Rows | None = None
+        self._places: dict[int, tuple[int, int]] = {}
+        self._growths: list[Growth] = []
+        # Rows that hold nothing any more.
+        self._free: list[int] = []
+        self._prefix: tuple[list[int], Rows] | None = None
+
+    @property
+    def rows_in_use(self) -> int:
+        return 0 if self._rows is None else len(self._rows)
+
+    @property
+    def at_work(self) -> bool:
+        """Tell whether there is a token to write."""
+        return any(not growth.done for growth in self._growths)
+
+    @property
+    def idle_share(self) -> float:
+        """The share of rows that write nothing any more."""
+        live = sum(len(group.live) for group in self._groups())
+        return 1 - live / max(1, self.rows_in_use)
+
+    @property
+    def free_share(self) -> float:
+        """The share of rows that could be dropped at once."""
+        return len(self._free) / max(1, self.rows_in_use)
+
+    def _groups(self) -> list[Group]:
+        return [group for growth in self._growths for group in growth.groups]
+
+    def open(self, sources: Sequence[str]) -> list[Hypothesis]:
+        """Have the student read prompts; return an empty hypothesis each, to be grown."""
+        encodes = self.student.is_encoder_decoder
+        ids = [tokenise_source(self.student.tokenizer, s, encodes) for s in sources]
+        if encodes:
+            start = self.student.model.config.decoder_start_token_id
+            new = Rows(self.student.model, self._output, self._pad, len(ids), ids)
+            lasts = [int(start)] * len(ids)
+        else:
+            new = self._read_prompts([one[:-1] for one in ids])
+            lasts = [one[-1] for one in ids]
+        roots = [Hypothesis() for _ in ids]
+        first = self.rows_in_use
+        if self._rows is None:
+            self._rows = new
+        else:
+            self._rows.join(new)
+        for row, (root, last) in enumerate(zip(roots, lasts, strict=True), first):
+            self._places[root.number] = (row, last)
+        return roots
+
+    def _read_prompts(self, prompts: Sequence[list[int]]) -> Rows:
+        """Read prompts; what they all begin with is read once and kept for those that follow."""
+        prefix = self._shared_prefix(prompts)
+        if prefix is None:
+            rows = Rows(self.student.model, self._output, self._pad, len(prompts))
+            rows.read(prompts)
+            return rows
+        rows = copy.deepcopy(prefix[1])
+        rows.select([0] * len(prompts))
+        rows.read([prompt[len(prefix[0]) :] for prompt in prompts])
+        return rows
+
+    def _shared_prefix(self, prompts: Sequence[list[int]]) -> tuple[list[int], Rows] | None:
+        text = self.student.card.preamble
+        if not text:
+            return None
+        if self._prefix is None:
+            # Its last tokens may merge with what follows.
+            ids = tokenise_source(self.student.tokenizer, text, False)[:-2]
+            rows = Rows(self.student.model, self._output, self._pad, 1)
+            rows.read([ids])
+            self._prefix = (ids, rows)
+        ids = self._prefix[0]
+        fits = all(len(p) > len(ids) and p[: len(ids)] == ids for p in prompts)
+        return self._prefix if fits else None
+
+    def arrange(self, grows: Sequence[Grow], stopped: Sequence[Growth] = ()) -> list[Growth]:
+        """At a border: begin growths, and drop all rows that none needs; return the new ones.
+
+        A hypothesis that is neither a start of `grows` nor kept by a growth can grow no more.
+        `stopped` are growths whose results nobody wants.
+        """
+        order: list[int] = []
+        self._free = []
+        places = self._places
+        self._places = {}
+        self._growths = [g for g in self._growths if not g.done and g not in stopped]
+        for growth in self._growths:
+            for line in (line for group in growth.groups for line in group.lines):
+                if not line.finished:
+                    order.append(line.row)
+                    line.row = len(order) - 1
+        begun = [self._begin(grow, places, order) for grow in grows]
+        self._growths += begun
+        for growth in self._growths:
+            for kept in growth.grow.keep:
+                row, last = places[kept.number]
+                self._places[kept.number] = (len(order), last)
+                order.append(row)
+        if not order:
+            self._rows = None
+        elif self._rows is not None:
+            self._rows.select(order)
+        return begun
+
+    def _begin(self, grow: Grow, places: dict[int, tuple[int, int]], order: list[int]) -> Growth:
+        groups = []
+        for start in grow.starts:
+            row, last = places[start.number]
+            count = 1 if grow.temperature is None else grow.width
+            lines = [Line(r, last, start.scan) for r in range(len(order), len(order) + count)]
+            order += [row] * count
+            if grow.temperature:
+                for number, line in zip(grow.ways or range(grow.width), lines, strict=True):
+                    line.chances = _chances(grow, start, number)
+            groups.append(Group(grow, start, lines))
+        return Growth(grow, groups)
+
+    def tick(self) -> None:
+        """Write one token to every live line."""
+        rows = self._rows
+        assert rows is not None
+        groups = [group for group in self._groups() if group.live]
+        live = [line for group in groups for line in group.live]
+        tokens: list[list[int]] = [[] for _ in range(len(rows))]
+        for line in live:
+            tokens[line.row] = [line.last]
+        logits = rows.read(tokens)[[line.row for line in live]].float()
+        logprobs = torch.log_softmax(logits, dim=-1)
+        most = max(self._choices(group) for group in groups)
+        best = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
+        values, indices = best.values.tolist(), best.indices.tolist()
+        self.generated += len(live)
+        for growth in self._growths:
+            growth.written += sum(len(group.live) for group in growth.groups)
+        options = [list(zip(*pair, strict=True)) for pair in zip(indices, values, strict=True)]
+        at = 0
+        for group in groups:
+            count = len(group.live)
+            self._write(group, options[at : at + count])
+            at += count
+
+    @staticmethod
+    def _choices(group: Group) -> int:
+        temperature = group.grow.temperature
+        if temperature is None:
+            return group.grow.width
+        return _TOP_TOKENS if temperature > 0 else 1
+
+    def _write(self, group: Group, options: Sequence[Sequence[tuple[int, float]]]) -> None:
+        if group.grow.temperature is None:
+            self._write_beam(group, options)
+            return
+        for line, choices in zip(group.live, options, strict=True):
+            token, logprob = _drawn(line, choices, group.grow.temperature)
+            self._push(group, line, token, logprob)
+
+    def _write_beam(self, group: Group, options: Sequence[Sequence[tuple[int, float]]]) -> None:
+        """Keep the likeliest ways; a way that is done keeps its row, and the beam narrows."""
+        done = [line for line in group.lines if line.done]
+        parents = group.live
+        ranked = sorted(
+            (-(parent.logprob + logprob), number, place, token, logprob)
+            for number, (parent, choices) in enumerate(zip(parents, options, strict=True))
+            for place, (token, logprob) in enumerate(choices)
+        )[: group.grow.width - len(done)]
+        bar = min([ranked[0][0], *(-line.logprob for line in done)]) + group.grow.margin
+        ranked = [way for way in ranked if way[0] <= bar]
+        numbers = [number for _, number, *_ in ranked]
+        childless = [p.row for n, p in enumerate(parents) if n not in numbers]
+        twins = [parents[number].row for at, number in enumerate(numbers) if number in numbers[:at]]
+        rows = iter(self._copies(twins, childless, len(parents[0].ids) + 1))
+        group.lines = done
+        for at, (_, number, _, token, logprob) in enumerate(ranked):
+            row = next(rows) if number in numbers[:at] else parents[number].row
+            line = parents[number].fork(row)
+            self._push(group, line, token, logprob)
+            group.lines.append(line)
+
+    def _copies(self, source: Sequence[int], nearby: Sequence[int], written: int) -> list[int]:
+        """Return a copy of each source row.
+
+        `nearby` rows differ from the sources in no more than the columns just written, and are
+        overwritten first; then those that nobody uses; then there are more rows.
+        """
+        rows = self._rows
+        assert rows is not None
+        close = list(zip(nearby, source, strict=False))
+        self._free += nearby[len(close) :]
+        rest = source[len(close) :]
+        idle = [(self._free.pop(), row) for row in rest[: len(self._free)]]
+        for pairs, first in ((close, max(0, rows.columns - written)), (idle, 0)):
+            if pairs:
+                rows.copy([to for to, _ in pairs], [row for _, row in pairs], first)
+        fresh = rest[len(idle) :]
+        made = rows.fork(fresh) if fresh else []
+        return [to for to, _ in (*close, *idle)] + made
+
+    def _push(self, group: Group, line: Line, token: int, logprob: float) -> None:
+        self._add(group, line, token, logprob)
+        if line.finished:
+            self._free.append(line.row)
+
+    def _add(self, group: Group, line: Line, token: int, logprob: float) -> None:
+        grow = group.grow
+        line.logprobs.append(logprob)
+        line.last = token
+        if token in self._eos:
+            line.done = line.finished = True
+            return
+        line.ids.append(token)
+        piece = self._piece(token)
+        if self._by_lines:
+            ended = "\n" in piece
+        else:
+            line.scan, statements, returned = scan(line.scan, piece)
+            ended = statements > 0
+            line.done = line.finished = returned
+        written = len(line.ids)
+        if ended:
+            line.ends.append(written)
+        if line.done:
+            return
+        if not grow.whole and len(line.ends) >= grow.steps:
+            line.done = True
+        elif len(group.start.ids) + written >= grow.max_tokens or (
+            not grow.whole and written >= grow.longest_step * grow.steps
+        ):
+            line.done = line.finished = line.truncated = True
+
+    def results(self, group: Group) -> list[Hypothesis]:
+        """Return a group's hypotheses, once its growth is done; those unfinished can be grown."""
+        lines = group.lines
+        if group.grow.temperature is None:
+            lines = sorted(lines, key=lambda line: -line.logprob)
+        return [self._hypothesis(group.start, line) for line in lines]
+
+    def _hypothesis(self, start: Hypothesis, line: Line) -> Hypothesis:
+        ids = (*start.ids, *line.ids)
+        steps = self._steps(start, line)
+        grown = Hypothesis(
+            (*start.steps, *steps),
+            ids,
+            line.scan,
+            line.finished,
+            line.truncated,
+            start.number,
+            len(steps),
+        )
+        if not grown.finished:
+            self._places[grown.number] = (line.row, line.last)
+        return grown
+
+    def _steps(self, start: Hypothesis, line: Line) -> list[Step]:
+        """Cut what a line wrote into steps; what stands below the last end belongs to it."""
+        ends = [*line.ends[:-1], len(line.ids)]
+        if line.ends and self._decoded(line.ids[line.ends[-1] :]).strip():
+            ends = [*line.ends, len(line.ids)]
+        steps = []
+        before, first = start.text, 0
+        for end in ends:
+            text = self._decoded((*start.ids, *line.ids[:end]))
+            if end < len(line.ids) or not line.finished:
+                # A token may hold the next line's indentation too, which belongs to that line.
+                text = text[: len(text.rstrip(" \t"))]
+            # The last step has the logarithm of ending too, where the student ended it.
+            last = len(line.logprobs) if end == len(line.ids) else end
+            logprob = sum(line.logprobs[first:last])
+            steps.append(Step(text[len(before) :], logprob, last - first))
+            before, first = text, last
+        return steps
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        return str(self.student.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _piece(self, token: int) -> str:
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = _piece_text(self.student.tokenizer, token)
+        return piece
+
+
+def _drawn(
+    line: Line, choices: Sequence[tuple[int, float]], temperature: float | None
+) -> tuple[int, float]:
+    if line.chances is None or not temperature:
+        return choices[0]
+    logprobs = np.array([logprob for _, logprob in choices])
+    weights = np.exp((logprobs - logprobs[0]) / temperature)
+    reached = np.cumsum(weights)
+    place = int(np.searchsorted(reached, next(line.chances) * reached[-1], side="right"))
+    return choices[min(place, len(choices) - 1)]
+
+
+def _chances(grow: Grow, start: Hypothesis, number: int) -> Iterator[float]:
+    """Yield numbers in [0, 1) that depend on the seed, the start's text and the way's number."""
+    key = f"{grow.seed}\0{start.text}\0{number}".encode()
+    seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
+    random = np.random.Generator(np.random.Philox(key=seed))
+    while True:
+        yield from random.random(64)
+
+
+def _end_tokens(student: Student) -> frozenset[int]:
+    given = student.model.generation_config.eos_token_id
+    listed = given if isinstance(given, list) else [given]
+    return frozenset(t for t in (*listed, student.tokenizer.eos_token_id) if t is not None)
+
+
+def _piece_text(tokenizer: object, token: int) -> str:
+    """Return what a token adds to the text; a piece of a character may come out as marks."""
+    name = tokenizer.convert_ids_to_tokens(token)  # type: ignore[attr-defined]
+    if name is None:
+        return ""
+    if "\u2581" in name:  # SentencePiece's space, which decoding one token would drop
+        return str(name.replace("\u2581", " "))
+    return str(tokenizer.decode([token]))  # type: ignore[attr-defined]

@@ -1,0 +1,179 @@
+"""What a strategy may ask for, and what it keeps of its search.
+
+A strategy is a generator: it yields a request, is sent the answer, and returns when it is done.
+The scheduler answers the requests of many searches at once, so that a strategy is written as if
+it were alone, and its results never depend on others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar
+
+from pad_ray.decoding.engine import Grow
+from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.decoding.settings import SearchSettings, Weights
+from pad_ray.programs import normalise_program
+from pad_ray.sandbox import Outcome
+
+
+@dataclass(frozen=True)
+class Open:
+    """Have the student read a prompt; answered by an empty hypothesis."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Score the fresh steps of each hypothesis; answered by them with `scores` filled in."""
+
+    hypotheses: tuple[Hypothesis, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Execute programs' texts; answered by an outcome each."""
+
+    programs: tuple[str, ...]
+
+
+Request: TypeAlias = Grow | Open | Verify | Run
+T = TypeVar("T")
+# A part of a search, with its result.
+Part: TypeAlias = Generator[Request, Any, T]
+Search: TypeAlias = Part[None]
+
+
+@dataclass(frozen=True)
+class Node:
+    """Steps that were proposed: below which others, how they were judged, what became of them.
+
+    `scores` are the last step's; `reason` says why it was not kept.
+    """
+
+    number: int
+    parent: int | None
+    code: str
+    logprob: float
+    tokens: int
+    scores: dict[str, float]
+    rank: float
+    kept: bool
+    reason: str
+
+
+@dataclass
+class Trail:
+    """A search as it goes: the tree of proposals, and the best program so far."""
+
+    question: str
+    settings: SearchSettings
+    nodes: list[Node] = field(default_factory=list)
+    best: Hypothesis | None = None
+    outcome: Outcome | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    on_nodes: Callable[[Sequence[Node]], None] | None = None
+
+    def offer(self, hypothesis: Hypothesis, outcome: Outcome | None = None) -> None:
+        """Make this the best program so far; `outcome` where it has been run."""
+        self.best, self.outcome = hypothesis, outcome
+
+    def note(
+        self, parent: Hypothesis, proposed: Sequence[Hypothesis], fates: Sequence[str]
+    ) -> None:
+        """Record what was proposed below a hypothesis; an empty fate means that it was kept."""
+        above = None if not parent.steps else parent.number
+        new = [
+            Node(
+                hypothesis.number,
+                above,
+                "".join(step.code for step in hypothesis.steps[-hypothesis.fresh :]),
+                sum(step.logprob for step in hypothesis.steps[-hypothesis.fresh :]),
+                sum(step.tokens for step in hypothesis.steps[-hypothesis.fresh :]),
+                dict(hypothesis.steps[-1].scores),
+                rank(hypothesis, self.settings.weights),
+                not fate,
+                fate,
+            )
+            for hypothesis, fate in zip(proposed, fates, strict=True)
+        ]
+        self.nodes += new
+        if self.on_nodes is not None:
+            self.on_nodes(new)
+
+
+def rank(hypothesis: Hypothesis, weights: Weights) -> float:
+    """Return the logarithm of the weighted product; comparable at any length.
+
+    Probabilities and alignment are averaged, so that a program that ended early has no advantage
+    over one that is still written, nor the other way round.
+    """
+    found = sources(hypothesis)
+    return float(sum(getattr(weights, name) * value for name, value in found.items()))
+
+
+def sources(hypothesis: Hypothesis) -> dict[str, float]:
+    """Return the logarithm of what each source that was asked says of a program so far."""
+    steps = hypothesis.steps
+    if not steps:
+        return {}
+    found = {"logprob": hypothesis.logprob / max(1, hypothesis.tokens)}
+    aligned = [_log(s.scores["alignment"]) for s in steps if "alignment" in s.scores]
+    if aligned:
+        found["alignment"] = sum(aligned) / len(aligned)
+    if "value" in steps[-1].scores:
+        found["value"] = _log(steps[-1].scores["value"])
+    found["execution"] = sum(_log(s.scores.get("execution", 1.0)) for s in steps)
+    return found
+
+
+def _log(score: float) -> float:
+    return math.log(max(score, 1e-9))
+
+
+def is_cut(hypothesis: Hypothesis) -> bool:
+    """Tell whether execution has shown that the program cannot go on."""
+    return hypothesis.steps[-1].scores.get("execution") == 0.0
+
+
+def key_of(hypothesis: Hypothesis) -> str:
+    """Return what is equal for programs of the same normalised syntax tree."""
+    return normalise_program(hypothesis.text, rename=hypothesis.finished)
+
+
+def with_scores(hypothesis: Hypothesis, name: str, scores: Sequence[float]) -> Hypothesis:
+    """Return the same hypothesis, its fresh steps judged by one scorer."""
+    old = hypothesis.steps[: -hypothesis.fresh]
+    judged = tuple(
+        replace(step, scores={**step.scores, name: score})
+        for step, score in zip(hypothesis.steps[-hypothesis.fresh :], scores, strict=True)
+    )
+    return replace(hypothesis, steps=(*old, *judged))
+
+
+def grow(
+    settings: SearchSettings,
+    starts: Sequence[Hypothesis],
+    width: int,
+    *,
+    whole: bool,
+    temperature: float | None,
+    stream: str = "",
+    keep: Sequence[Hypothesis] = (),
+) -> Grow:
+    """Return the request to write on, within the settings' limits."""
+    return Grow(
+        tuple(starts),
+        width,
+        whole,
+        temperature,
+        settings.max_new_tokens,
+        settings.interval,
+        settings.longest_step,
+        f"{settings.search_seed}/{stream}",
+        tuple(keep),
+        margin=math.inf if whole else settings.margin,
+    )

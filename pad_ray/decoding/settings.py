@@ -1,0 +1,76 @@
+"""How a question is searched for an answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pad_ray.config import Settings
+
+StrategyName = Literal["greedy", "beam", "stepwise", "diverse", "vote", "repair", "auto"]
+SCORERS = ("alignment", "value", "execution")
+
+
+class Weights(Settings):
+    """Exponents of the weighted product that ranks programs; 0 leaves a source out.
+
+    The product is over the mean probability of a token, the mean alignment of a step, the
+    verifier's value of the program so far, and the penalties that execution gave.
+    """
+
+    logprob: float = Field(1.0, ge=0)
+    """Of the student's own probability, the geometric mean over tokens."""
+    alignment: float = Field(0.0, ge=0)
+    """Of the semantic alignment of steps with the question, the geometric mean over steps."""
+    value: float = Field(0.0, ge=0)
+    """Of the learned verifier's probability that the answer will be right."""
+    execution: float = Field(1.0, ge=0)
+    """Of the penalties of the program so far; what raises is cut whatever the weight above 0."""
+
+    def scorers(self) -> tuple[str, ...]:
+        """Return the scorers that are asked."""
+        return tuple(name for name in SCORERS if getattr(self, name) > 0)
+
+
+class SearchSettings(Settings):
+    """A decoding strategy and its size."""
+
+    strategy: StrategyName = "greedy"
+    """greedy; beam (token level); stepwise (beam over verified steps); diverse (independent
+    subtrees); vote (sample, execute, majority); repair; auto (more work where it is unsure)."""
+    width: int = Field(4, ge=1, le=64)
+    """Hypotheses kept (beam, stepwise), or subtrees (diverse)."""
+    proposals: int = Field(4, ge=1, le=64)
+    """Steps proposed for each hypothesis (stepwise, diverse)."""
+    proposal: Literal["beam", "sample"] = "beam"
+    """Propose the likeliest steps, or sampled ones."""
+    margin: float = Field(6.0, gt=0)
+    """Nats by which a proposed step may be less likely than the likeliest (proposal beam)."""
+    interval: int = Field(1, ge=1, le=16)
+    """Statements between two verifications (stepwise, diverse)."""
+    n: int = Field(16, ge=1, le=256)
+    """Programs sampled (vote), the most that auto samples, or the most repairs."""
+    temperature: float = Field(0.7, gt=0, le=5)
+    """Of sampling; below 1 the likeliest tokens are drawn more often."""
+    confidence: float = Field(0.9, ge=0, le=1)
+    """Where auto stops: the share of weight, or the value, that the best answer must have."""
+    weights: Weights = Weights()
+    """What programs are ranked by."""
+    forbid_negative: bool = False
+    """Penalise a step that gives a negative number, where quantities are counts."""
+    max_new_tokens: int = Field(512, ge=1)
+    """Longest program, in tokens."""
+    longest_step: int = Field(160, ge=1)
+    """Longest step, in tokens."""
+    budget_tokens: int | None = Field(None, ge=1)
+    """Tokens that a question may cost; then the best so far is returned, marked truncated."""
+    budget_s: float | None = Field(None, gt=0)
+    """Seconds that a question may take; then the best so far is returned, marked truncated."""
+    search_seed: int = 0
+    """Of all sampling, with the question's own text."""
+
+
+def search_settings(settings: SearchSettings) -> SearchSettings:
+    """Return the search part of a job's settings, which inherit from it."""
+    return SearchSettings(**{name: getattr(settings, name) for name in SearchSettings.model_fields})

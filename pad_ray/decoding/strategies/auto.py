@@ -1,0 +1,47 @@
+"""Little work where the student is sure, more where it is not."""
+
+from __future__ import annotations
+
+import math
+
+from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.decoding.search import Search, Trail, grow
+from pad_ray.decoding.strategies.vote import Ballot, judged, run, sample_votes
+
+_FIRST_VOTES = 4
+
+
+def auto(trail: Trail, root: Hypothesis) -> Search:
+    """Write greedily; unless that is trusted, let growing samples vote until one answer is.
+
+    Trust is the verifier's value of the greedy program (without a verifier, the geometric mean
+    of its tokens' probabilities), then the winner's share of the votes.
+    """
+    settings = trail.settings
+    ((written,),) = yield grow(settings, [root], 1, whole=True, temperature=0.0, keep=[root])
+    (written,) = yield from judged(trail, [written])
+    (outcome,) = yield from run([written])
+    trail.offer(written, outcome)
+    trusted = outcome.status == "ok" and _trust(trail, written) >= settings.confidence
+    trail.note(root, [written], ["" if trusted else "not trusted alone"])
+    trail.notes["asked"] = 1
+    if trusted:
+        return
+    ballot = Ballot(trail)
+    ballot.add([written], [outcome])
+    count, more = 1, _FIRST_VOTES - 1
+    while count < settings.n:
+        more = min(more, settings.n - count)
+        last = count + more >= settings.n
+        yield from sample_votes(trail, root, ballot, more, f"auto/{count}", keep=not last)
+        count += more
+        more = count
+        trail.notes["asked"] = count
+        if ballot.share() >= settings.confidence:
+            return
+
+
+def _trust(trail: Trail, written: Hypothesis) -> float:
+    if trail.settings.weights.value:
+        return written.steps[-1].scores.get("value", 0.0)
+    return math.exp(written.logprob / max(1, written.tokens))

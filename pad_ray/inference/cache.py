@@ -1,0 +1,158 @@
+"""A key/value cache whose rows can be forked, dropped and re-aligned in one copy."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from transformers import Cache, DynamicCache, EncoderDecoderCache, PretrainedConfig
+from transformers.cache_utils import DynamicLayer, LinearAttentionCacheLayerMixin
+
+from pad_ray.errors import StudentError
+
+_SPARE_COLUMNS = 64
+_SPARE_ROWS = 4
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """Attention keys and values with room to grow: a token is written, nothing else is copied.
+
+    The buffers are [rows, columns, heads, width], so that a row's columns lie together; `keys`
+    and `values` are views as transformers wants them, [rows, heads, columns, width].
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: list[torch.Tensor] = []
+        self._rows = self._columns = 0
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append [rows, heads, new, width] states; return all keys and values."""
+        rows, _, new, _ = key_states.shape
+        end = self._columns + new
+        if not self._buffers:
+            self.device = key_states.device
+            self.is_initialized = True
+            self._buffers = [
+                states.new_empty((rows, end + _SPARE_COLUMNS, states.shape[1], states.shape[3]))
+                for states in (key_states, value_states)
+            ]
+        self._make_room(rows, end)
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:rows, self._columns : end] = states.transpose(1, 2)
+        self._show(rows, end)
+        return self.keys, self.values
+
+    def arrange(self, rows: torch.Tensor, columns: torch.Tensor) -> None:
+        """Make the rows anew: row i is old row `rows[i]` at its columns `columns[i, :]`."""
+        if not self._buffers:
+            return
+        count, width = columns.shape
+        index = (rows[:, None] * self._buffers[0].shape[1] + columns).reshape(-1)
+        for at, old in enumerate(self._buffers):
+            room = (count + _SPARE_ROWS, width + _SPARE_COLUMNS, *old.shape[2:])
+            new = old.new_empty(room)
+            flat = old.flatten(0, 1).index_select(0, index)
+            new[:count, :width] = flat.view(count, width, *old.shape[2:])
+            self._buffers[at] = new
+        self._show(count, width)
+
+    def fork(self, source: torch.Tensor) -> None:
+        """Append copies of rows."""
+        if not self._buffers:
+            return
+        rows = self._rows + len(source)
+        self._make_room(rows, self._columns)
+        for buffer in self._buffers:
+            buffer[self._rows : rows, : self._columns] = buffer[source, : self._columns]
+        self._show(rows, self._columns)
+
+    def extend(self, rows: int, other: GrowingLayer, more: int) -> None:
+        """Append `more` rows of another cache to these `rows`; each may be unused so far."""
+        columns = max(self._columns, other._columns)
+        pairs = zip_longest(self._buffers, other._buffers)
+        joined = [
+            torch.cat([_filled(mine, theirs, rows, columns), _filled(theirs, mine, more, columns)])
+            for mine, theirs in pairs
+        ]
+        if joined:
+            self.is_initialized = True
+            self._buffers = joined
+            self._show(rows + more, columns)
+
+    def copy_rows(self, to: torch.Tensor, source: torch.Tensor, first: int) -> None:
+        """Overwrite rows by other rows, from column `first` on."""
+        for buffer in self._buffers:
+            buffer[to, first : self._columns] = buffer[source, first : self._columns]
+
+    def _make_room(self, rows: int, columns: int) -> None:
+        have_rows, have_columns = self._buffers[0].shape[:2]
+        if rows <= have_rows and columns <= have_columns:
+            return
+        more_rows = have_rows if rows <= have_rows else rows + rows // 2
+        more_columns = have_columns
+        if columns > have_columns:
+            more_columns = columns + columns // 2 + _SPARE_COLUMNS
+        for at, old in enumerate(self._buffers):
+            new = old.new_empty((more_rows, more_columns, *old.shape[2:]))
+            used = slice(0, self._rows), slice(0, self._columns)
+            new[used] = old[used]
+            self._buffers[at] = new
+
+    def _show(self, rows: int, columns: int) -> None:
+        self._rows, self._columns = rows, columns
+        self.keys, self.values = (b[:rows, :columns].transpose(1, 2) for b in self._buffers)
+
+
+def _filled(
+    buffer: torch.Tensor | None, like: torch.Tensor | None, rows: int, columns: int
+) -> torch.Tensor:
+    if buffer is not None:
+        return buffer[:rows, :columns]
+    assert like is not None
+    return like.new_zeros((rows, columns, *like.shape[2:]))
+
+
+def make_cache(config: PretrainedConfig) -> Cache:
+    """Return an empty cache for a model, of growing layers where it attends."""
+    if config.is_encoder_decoder:
+        return EncoderDecoderCache(_self_attention(config), DynamicCache(config=config))
+    return _self_attention(config)
+
+
+def _self_attention(config: PretrainedConfig) -> DynamicCache:
+    cache = DynamicCache(config=config)
+    cache.layers = [
+        layer if isinstance(layer, LinearAttentionCacheLayerMixin) else GrowingLayer()
+        for layer in cache.layers
+    ]
+    if any(
+        isinstance(layer, DynamicLayer) and not isinstance(layer, GrowingLayer)
+        for layer in cache.layers
+    ):
+        raise StudentError(
+            f"student: the decoder cannot fork the cache of a {config.model_type} model, "
+            "whose layers both attend and recur"
+        )
+    return cache
+
+
+def self_attention_layers(cache: Cache) -> list[Any]:
+    """Return the layers that hold what has been written, without those of an encoder's output."""
+    inner = cache.self_attention_cache if isinstance(cache, EncoderDecoderCache) else cache
+    return list(inner.layers)
+
+
+def recurrent_states(cache: Cache) -> list[tuple[dict[int, torch.Tensor], int]]:
+    """Return where each recurrent (convolution or state-space) state [rows, ...] is kept."""
+    return [
+        (states, number)
+        for layer in self_attention_layers(cache)
+        if isinstance(layer, LinearAttentionCacheLayerMixin)
+        for states in (layer.conv_states, layer.recurrent_states)
+        for number, state in states.items()
+        if state is not None
+    ]

@@ -1,0 +1,247 @@
+"""Rows of text that a model reads on from, each with its own length, forked by index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from pad_ray.inference.cache import (
+    GrowingLayer,
+    make_cache,
+    recurrent_states,
+    self_attention_layers,
+)
+
+Output = Callable[..., torch.Tensor]
+
+
+def next_token_logits(model: PreTrainedModel) -> Output:
+    """Return the model as a function to the logits [rows, vocabulary] after the last token."""
+    keep = {} if model.config.is_encoder_decoder else {"logits_to_keep": 1}
+
+    def logits(**inputs: Any) -> torch.Tensor:
+        output: torch.Tensor = model(**inputs, **keep).logits[:, -1]
+        return output
+
+    return logits
+
+
+class Rows:
+    """A model, and what it has read in each row.
+
+    Columns are the cache's positions; `mask` [rows, columns] is False where a row has none. A row
+    that stands still while others read on gets an empty column; `select` closes such gaps, so
+    that all rows end in the last column, which relative positions (T5) count on.
+
+    `output` maps the model's inputs to a tensor [rows, ...] for the last column. `pad` is any
+    token. The rows of an encoder-decoder model start with its encoder's output for `sources`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        output: Output,
+        pad: int,
+        count: int,
+        sources: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        self._output = output
+        self._device = model.device
+        self._pad = pad
+        self._cache = make_cache(model.config)
+        self.lengths = [0] * count
+        self._mask = torch.zeros((count, 0), dtype=torch.bool, device=self._device)
+        self._encoded: torch.Tensor | None = None
+        self._source_mask = self._mask
+        if sources is not None:
+            self._encode(model, sources)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the cache."""
+        return self._mask.shape[1]
+
+    @torch.inference_mode()
+    def read(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Let each row read its tokens (none: it stands still); return `output` for all rows.
+
+        The output of a row that stands still means nothing.
+        """
+        widths = {len(ids) for ids in tokens if ids}
+        width = max(widths)
+        started = bool(self.columns) and bool(recurrent_states(self._cache))
+        if width > 1 and started and widths != {width}:
+            # A convolution would see the padding between a row's past and its new tokens.
+            for back in range(width, 0, -1):
+                one = [ids[-back:][:1] if len(ids) >= back else [] for ids in tokens]
+                output = self._read(one, 1)
+            return output
+        return self._read(tokens, width)
+
+    def _read(self, tokens: Sequence[Sequence[int]], width: int) -> torch.Tensor:
+        ids = [[self._pad] * (width - len(new)) + list(new) for new in tokens]
+        fresh = [[False] * (width - len(new)) + [True] * len(new) for new in tokens]
+        positions = [
+            [0] * (width - len(new)) + list(range(length, length + len(new)))
+            for new, length in zip(tokens, self.lengths, strict=True)
+        ]
+        self._mask = torch.cat([self._mask, self._tensor(fresh)], dim=1)
+        still = [row for row, new in enumerate(tokens) if not new]
+        before = self._states_of(still)
+        output = self._output(**self._inputs(self._tensor(ids), self._tensor(positions)))
+        for (states, number), state in before:
+            states[number][still] = state
+        for row, new in enumerate(tokens):
+            self.lengths[row] += len(new)
+        return output
+
+    def _inputs(self, ids: torch.Tensor, positions: torch.Tensor) -> dict[str, Any]:
+        if self._encoded is None:
+            return {
+                "input_ids": ids,
+                "attention_mask": self._mask.long(),
+                "position_ids": positions,
+                "cache": self._cache,
+                "use_cache": True,
+            }
+        return {
+            "decoder_input_ids": ids,
+            "decoder_attention_mask": self._mask.long(),
+            "encoder_outputs": BaseModelOutput(last_hidden_state=self._encoded),
+            "attention_mask": self._source_mask.long(),
+            "cache": self._cache,
+            "use_cache": True,
+        }
+
+    @torch.inference_mode()
+    def select(self, rows: Sequence[int], columns: int = 0) -> None:
+        """Make these the rows, in order; a row may be taken many times.
+
+        All end in the last column then; `columns` asks for more columns than the longest needs.
+        """
+        index = torch.tensor(list(rows), dtype=torch.long, device=self._device)
+        valid = self._mask[index]
+        self.lengths = [self.lengths[row] for row in rows]
+        width = max([columns, *self.lengths])
+        # A stable sort puts a row's empty columns first and keeps the others in order.
+        order = torch.argsort(valid.int(), dim=1, stable=True)
+        missing = width - order.shape[1]
+        if missing > 0:
+            order = torch.nn.functional.pad(order, (missing, 0))
+        order = order[:, order.shape[1] - width :]
+        for layer in self._attention():
+            layer.arrange(index, order)
+        for states, number in recurrent_states(self._cache):
+            states[number] = states[number][index]
+        ends = torch.tensor(self.lengths, device=self._device)
+        self._mask = torch.arange(width, device=self._device) >= width - ends[:, None]
+        if self._encoded is not None:
+            self._encoded = self._encoded[index]
+            self._source_mask = self._source_mask[index]
+            if isinstance(self._cache, EncoderDecoderCache):
+                self._cache.cross_attention_cache.batch_select_indices(index)
+
+    @torch.inference_mode()
+    def fork(self, source: Sequence[int]) -> list[int]:
+        """Append copies of rows, and return their numbers."""
+        index = torch.tensor(list(source), device=self._device)
+        first = len(self)
+        for layer in self._attention():
+            layer.fork(index)
+        for states, number in recurrent_states(self._cache):
+            states[number] = torch.cat([states[number], states[number][index]])
+        self._mask = torch.cat([self._mask, self._mask[index]])
+        self.lengths += [self.lengths[row] for row in source]
+        if self._encoded is not None:
+            self._encoded = torch.cat([self._encoded, self._encoded[index]])
+            self._source_mask = torch.cat([self._source_mask, self._source_mask[index]])
+            for layer in self._cross():
+                layer.keys = torch.cat([layer.keys, layer.keys[index]])
+                layer.values = torch.cat([layer.values, layer.values[index]])
+        return list(range(first, len(self)))
+
+    @torch.inference_mode()
+    def join(self, other: Rows) -> None:
+        """Append the rows of another of the same model."""
+        width = max(self.columns, other.columns, *self.lengths, *other.lengths)
+        for rows in (self, other):
+            rows.select(range(len(rows)), width)
+        for mine, theirs in zip(self._attention(), other._attention(), strict=True):
+            mine.extend(len(self), theirs, len(other))
+        pairs = zip(recurrent_states(self._cache), recurrent_states(other._cache), strict=True)
+        for (states, number), (more, _) in pairs:
+            states[number] = torch.cat([states[number], more[number]])
+        self._mask = torch.cat([self._mask, other._mask])
+        self.lengths += other.lengths
+        if self._encoded is not None:
+            self._join_encoded(other)
+
+    @torch.inference_mode()
+    def copy(self, to: Sequence[int], source: Sequence[int], first: int) -> None:
+        """Overwrite rows by rows that have the same columns up to `first`."""
+        where, what = (torch.tensor(list(r), device=self._device) for r in (to, source))
+        for layer in self._attention():
+            layer.copy_rows(where, what, first)
+        for states, number in recurrent_states(self._cache):
+            states[number][where] = states[number][what]
+        self._mask[where] = self._mask[what]
+        lengths = list(self.lengths)
+        for row, old in zip(to, source, strict=True):
+            self.lengths[row] = lengths[old]
+
+    def _attention(self) -> list[GrowingLayer]:
+        layers = self_attention_layers(self._cache)
+        return [layer for layer in layers if isinstance(layer, GrowingLayer)]
+
+    def _states_of(self, rows: Sequence[int]) -> list[tuple[Any, torch.Tensor]]:
+        if not rows:
+            return []
+        return [
+            ((states, number), states[number][rows].clone())
+            for states, number in recurrent_states(self._cache)
+        ]
+
+    def _cross(self) -> list[Any]:
+        cache = self._cache
+        if not isinstance(cache, EncoderDecoderCache):
+            return []
+        return [layer for layer in cache.cross_attention_cache.layers if layer.is_initialized]
+
+    def _tensor(self, values: Sequence[Sequence[int]]) -> torch.Tensor:
+        return torch.tensor(values, device=self._device)
+
+    @torch.inference_mode()
+    def _encode(self, model: PreTrainedModel, sources: Sequence[Sequence[int]]) -> None:
+        ids = [torch.tensor(list(source)) for source in sources]
+        padded = pad_sequence(ids, batch_first=True, padding_value=self._pad)
+        ones = [torch.ones_like(source, dtype=torch.bool) for source in ids]
+        self._source_mask = pad_sequence(ones, batch_first=True).to(self._device)
+        encoder = model.get_encoder()
+        output = encoder(padded.to(self._device), attention_mask=self._source_mask.long())
+        self._encoded = output.last_hidden_state
+
+    def _join_encoded(self, other: Rows) -> None:
+        assert self._encoded is not None
+        assert other._encoded is not None
+        width = max(self._encoded.shape[1], other._encoded.shape[1])
+        pad = torch.nn.functional.pad
+        for rows in (self, other):
+            assert rows._encoded is not None
+            missing = width - rows._encoded.shape[1]
+            rows._encoded = pad(rows._encoded, (0, 0, 0, missing))
+            rows._source_mask = pad(rows._source_mask, (0, missing))
+        self._encoded = torch.cat([self._encoded, other._encoded])
+        self._source_mask = torch.cat([self._source_mask, other._source_mask])
+        # Its keys and values are made again from the joined output, with the next token.
+        cache = self._cache
+        assert isinstance(cache, EncoderDecoderCache)
+        cache.cross_attention_cache = DynamicCache()
+        cache.is_updated = {}

@@ -1,0 +1,160 @@
+"""Fitting the weights of the scorers on validation problems.
+
+Sampled programs are scored once by every source; the weights are those whose product picks right
+programs most often. What picks among whole programs also ranks programs in writing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from pad_ray.config import resolve, validate
+from pad_ray.decoding.settings import Weights
+from pad_ray.decoding.strategies.vote import is_gold
+from pad_ray.errors import DataError
+from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.stages import write_text
+from pad_ray.tasks import get_task
+
+GRID = {
+    "logprob": (0.0, 1.0, 3.0, 10.0),
+    "alignment": (0.0, 1.0, 3.0, 10.0, 30.0),
+    "value": (0.0, 0.3, 1.0, 3.0),
+}
+_FOLDS = 5
+
+
+class TuningSettings(EvaluationRun):
+    """Sample programs for validation problems, and fit weights that pick the right ones.
+
+    Writes decoding.yaml, which `evaluate`, `compare_decoding` and `solve` take as --config.
+    """
+
+    runtime_fields: ClassVar[frozenset[str]] = EvaluationRun.runtime_fields
+
+    student: str
+    """Student folder, hub id or .gguf file."""
+    n: int = Field(16, ge=2, le=256)
+    """Programs sampled for each problem."""
+    out: Path
+    """Directory for the samples, decoding.yaml and tuning.json."""
+
+
+def tune(settings: TuningSettings) -> Weights:
+    """Fit the weights, write decoding.yaml, and return them."""
+    out = resolve(settings.out)
+    asked = Weights(
+        logprob=1,
+        alignment=1 if settings.scorers.alignment else 0,
+        value=1 if settings.scorers.value else 0,
+    )
+    values = settings.model_dump() | {
+        "strategy": "vote",
+        "weights": asked.model_dump(),
+        "out": out / "samples",
+    }
+    run = validate(EvaluationSettings, values)
+    evaluate_student(settings.student, run, run.out)
+    problems = _problems(run)
+    names = [name for name in GRID if getattr(asked, name)]
+    fitted = fit(problems, names)
+    held_out = _cross_validated(problems, names)
+    weights = Weights(**{**dict.fromkeys(GRID, 0.0), **fitted})
+    scorers = {k: str(v) for k, v in settings.scorers.model_dump().items() if v is not None}
+    config = {"weights": weights.model_dump(), "scorers": scorers}
+    head = f"# Weights fitted on {len(problems)} problems by tune_decoding.\n"
+    write_text(out / "decoding.yaml", head + yaml.safe_dump(config, sort_keys=False))
+    _print(problems, names, fitted, held_out)
+    print(f"tune_decoding: weights in {out / 'decoding.yaml'}")
+    return weights
+
+
+Sample = tuple[dict[str, float], bool]
+
+
+def _problems(run: EvaluationSettings) -> list[list[Sample]]:
+    """Return each problem's samples that answer: the logarithm of each source, and whether right.
+
+    Problems whose samples are all right or all wrong say nothing about weights.
+    """
+    task = get_task(run.task)
+    table = pq.read_table(run.out / "predictions.parquet", columns=["answer", "teacher_notes"])
+    problems = []
+    for row in table.to_pylist():
+        samples = [
+            (sample["sources"], is_gold(task, sample["answer"], row["answer"]))
+            for sample in json.loads(row["teacher_notes"])["samples"]
+            if sample["answer"] is not None
+        ]
+        if len({right for _, right in samples}) == 2:
+            problems.append(samples)
+    if len(problems) < 2 * _FOLDS:
+        raise DataError(
+            f"tune_decoding: only {len(problems)} problems have both right and wrong samples; "
+            "give more problems, or a higher temperature"
+        )
+    return problems
+
+
+def fit(problems: Sequence[Sequence[Sample]], names: Sequence[str]) -> dict[str, float]:
+    """Return the grid's weights that pick a right program most often; on a tie the smallest."""
+    grids = [GRID[name] for name in names]
+    best = max(
+        itertools.product(*grids),
+        key=lambda weights: (
+            picked(problems, dict(zip(names, weights, strict=True))),
+            -sum(weights),
+        ),
+    )
+    return dict(zip(names, best, strict=True))
+
+
+def picked(problems: Sequence[Sequence[Sample]], weights: dict[str, float]) -> float:
+    """Return the share of problems whose best-ranked program is right; ties count in part."""
+    total = 0.0
+    for samples in problems:
+        ranks = np.array([sum(weights[n] * s[n] for n in weights) for s, _ in samples])
+        right = np.array([r for _, r in samples])
+        total += float(right[ranks >= ranks.max() - 1e-9].mean())
+    return total / len(problems)
+
+
+def _cross_validated(problems: Sequence[Sequence[Sample]], names: Sequence[str]) -> float:
+    """Return the share picked right when each fifth is judged by weights fitted on the others."""
+    total = 0.0
+    for fold in range(_FOLDS):
+        held = problems[fold::_FOLDS]
+        rest = [p for i, p in enumerate(problems) if i % _FOLDS != fold]
+        total += picked(held, fit(rest, names)) * len(held)
+    return total / len(problems)
+
+
+def _print(
+    problems: Sequence[Sequence[Sample]],
+    names: Sequence[str],
+    fitted: dict[str, float],
+    held_out: float,
+) -> None:
+    table = Table("ranked by", "weights", "picks a right program")
+    chance = float(np.mean([np.mean([right for _, right in samples]) for samples in problems]))
+    table.add_row("chance", "", f"{chance:.1%}")
+    for name in names:
+        table.add_row(f"{name} alone", "", f"{picked(problems, {name: 1.0}):.1%}")
+    chosen: dict[str, Any] = {name: weight for name, weight in fitted.items() if weight}
+    shown = ", ".join(f"{name} {weight:g}" for name, weight in chosen.items())
+    table.add_row("fitted", shown, f"{picked(problems, fitted):.1%}")
+    table.add_row("fitted, on problems left out", "", f"{held_out:.1%}")
+    console = Console(width=100)
+    console.print(f"of {len(problems)} problems that have right and wrong samples:")
+    console.print(table)

@@ -1,0 +1,76 @@
+"""What a verifier learns from: executed programs, right and wrong, of synthesis directories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from pad_ray.errors import DataError
+from pad_ray.training_data import Example
+from pad_ray.verifiers.value import question_tokens, step_tokens
+
+_COLUMNS = ["row_id", "problem_id", "question", "program", "reason"]
+# A repeat of a right program, which synthesis keeps only once.
+_RIGHT = "duplicate"
+
+
+@dataclass(frozen=True)
+class JudgedProgram:
+    """A program that was run, and whether it returned the right answer."""
+
+    problem_id: str
+    question: str
+    program: str
+    right: bool
+
+    @property
+    def source(self) -> str:
+        """What problems are told apart by: two tasks may hold the same question."""
+        return self.question
+
+
+def read_judged_programs(folders: Sequence[Path]) -> list[JudgedProgram]:
+    """Read the verified and rejected rows of synthesis directories that hold a program.
+
+    Equal programs of one question are kept once; rows come in order of problem and sample.
+    """
+    found: dict[tuple[str, str], JudgedProgram] = {}
+    for folder in folders:
+        parts = [folder / part for part in ("verified", "rejected")]
+        for part in parts:
+            if not part.is_dir():
+                raise DataError(f"data: {folder} is not a synthesis directory (no {part.name}/)")
+        tables = [pads.dataset(part, format="parquet").to_table(columns=_COLUMNS) for part in parts]
+        table = pa.concat_tables(tables, promote_options="default").sort_by("row_id")
+        for row in table.filter(pc.is_valid(table["program"])).to_pylist():
+            right = row["reason"] in (None, _RIGHT)
+            key = (row["question"], row["program"].strip())
+            found.setdefault(key, JudgedProgram(row["problem_id"], *key, right))
+    if not found:
+        raise DataError(f"data: no programs in {', '.join(map(str, folders))}")
+    if len({program.right for program in found.values()}) == 1:
+        only = "right" if next(iter(found.values())).right else "wrong"
+        raise DataError(f"data: all programs are {only}; a verifier learns from right and wrong")
+    return list(found.values())
+
+
+def tokenise_programs(
+    programs: Sequence[JudgedProgram], tokenizer: Any, max_source: int, max_target: int
+) -> tuple[list[Example], int]:
+    """Return the examples that fit, and how many were too long; tokenised step by step."""
+    examples = [
+        Example(
+            question_tokens(tokenizer, program.question),
+            [token for step in step_tokens(tokenizer, program.program) for token in step],
+            float(program.right),
+        )
+        for program in programs
+    ]
+    fit = [e for e in examples if len(e.source) <= max_source and len(e.target) <= max_target]
+    return fit, len(examples) - len(fit)

@@ -1,0 +1,46 @@
+"""Step scorers: judges of a program that is still being written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pad_ray.config import Settings
+from pad_ray.sandbox import Sandbox
+from pad_ray.verifiers.alignment import AlignmentScorer
+from pad_ray.verifiers.base import Candidate, StepScorer
+from pad_ray.verifiers.execution import ExecutionScorer
+from pad_ray.verifiers.value import ValueScorer, load_value_model
+
+__all__ = [
+    "AlignmentScorer",
+    "Candidate",
+    "ExecutionScorer",
+    "ScorerSettings",
+    "StepScorer",
+    "ValueScorer",
+    "load_scorers",
+]
+
+
+class ScorerSettings(Settings):
+    """Where the judges of steps come from; the weights say how much each counts."""
+
+    alignment: str | None = None
+    """Sentence-transformers folder or hub id, such as facebook/roscoe-512-roberta-base."""
+    value: Path | None = None
+    """Verifier folder, as jobs/train_verifier.py writes it."""
+
+
+def load_scorers(
+    settings: ScorerSettings, sandbox: Sandbox, device: torch.device
+) -> dict[str, StepScorer]:
+    """Return the scorers by name; execution, which needs no model, is always among them."""
+    scorers: dict[str, StepScorer] = {}
+    if settings.alignment is not None:
+        scorers["alignment"] = AlignmentScorer(settings.alignment, device)
+    if settings.value is not None:
+        scorers["value"] = ValueScorer(load_value_model(settings.value, device))
+    scorers["execution"] = ExecutionScorer(sandbox)
+    return scorers

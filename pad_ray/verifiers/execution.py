@@ -1,0 +1,124 @@
+"""Running the program so far: what raises is cut, what repeats itself or makes no sense is marked.
+
+Only whole statements are run: a step closes with the block that it stands in.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from pad_ray.programs import parse_program
+from pad_ray.sandbox import Outcome, Sandbox
+from pad_ray.verifiers.base import Candidate
+
+REPEATED = 0.5
+NEGATIVE = 0.5
+_KEPT_PREFIXES = 20_000
+
+
+class ExecutionScorer:
+    """1 for a program that runs so far, 0 for one that does not, less than 1 for a bad sign.
+
+    Bad signs: a new variable of the same calculation and value as an older one (`REPEATED`; two
+    quantities may well be given as the same number), and, where the search forbids it, a negative
+    number (`NEGATIVE`). A finished program that returns nothing has failed. Outcomes are kept by
+    text.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._kept: OrderedDict[str, Outcome] = OrderedDict()
+
+    def score(self, candidates: Sequence[Candidate]) -> list[list[float]]:
+        """Return 1 for each step but the last, whose score is the whole prefix's."""
+        prefixes = [Prefix(candidate.program, candidate.finished) for candidate in candidates]
+        runnable = {p.runnable for p in prefixes if p.runnable is not None}
+        fresh = [text for text in runnable if text not in self._kept]
+        self._kept |= zip(fresh, self._sandbox.run(fresh), strict=True)
+        scores = [
+            [1.0] * (len(candidate.steps) - 1) + [self._judge(prefix, candidate)]
+            for candidate, prefix in zip(candidates, prefixes, strict=True)
+        ]
+        while len(self._kept) > _KEPT_PREFIXES:
+            self._kept.popitem(last=False)
+        return scores
+
+    def forget(self, search: int) -> None:
+        """Do nothing: outcomes serve whoever asks next."""
+
+    def _judge(self, prefix: Prefix, candidate: Candidate) -> float:
+        if prefix.broken:
+            return 0.0
+        if prefix.runnable is None:
+            return 1.0
+        self._kept.move_to_end(prefix.runnable)
+        outcome = self._kept[prefix.runnable]
+        if outcome.status != "ok":
+            # A value that cannot leave the sandbox is no fault of the program.
+            unreadable = outcome.error_type == "UnsupportedValue"
+            return 1.0 if unreadable and not candidate.finished else 0.0
+        if candidate.finished and outcome.value is None:
+            return 0.0
+        score = 1.0
+        values = outcome.value if isinstance(outcome.value, list) else [outcome.value]
+        if prefix.repeats(values, len(candidate.before.splitlines())):
+            score *= REPEATED
+        if candidate.forbid_negative and any(_is_negative(value) for value in values):
+            score *= NEGATIVE
+        return score
+
+
+class Prefix:
+    """A program so far: how to run it, and what it has assigned.
+
+    `runnable` is None where there is nothing to run yet; it returns the variables' values in the
+    order of `assigned`, unless the program returns by itself.
+    """
+
+    def __init__(self, program: str, finished: bool = False) -> None:
+        self.runnable: str | None = None
+        self.assigned: list[tuple[str, str, int]] = []
+        tree = parse_program(program)
+        # A `def` line alone is a program that goes on, not one that is broken.
+        self.broken = tree is None and bool(program.strip())
+        function = None if tree is None else _solution(tree)
+        if finished:
+            self.runnable = program
+            return
+        if function is None:
+            return
+        self.assigned = [
+            (node.targets[0].id, ast.unparse(node.value), node.lineno)
+            for node in function.body
+            if isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+        ]
+        indent = " " * function.body[0].col_offset
+        names = ", ".join(name for name, *_ in self.assigned)
+        self.runnable = f"{program.rstrip()}\n{indent}return [{names}]\n"
+
+    def repeats(self, values: Sequence[object], lines_before: int) -> bool:
+        """Tell whether a variable assigned below line `lines_before` repeats an older one."""
+        if len(values) != len(self.assigned):
+            return False
+        seen: list[tuple[str, object]] = []
+        for (_, expression, line), value in zip(self.assigned, values, strict=True):
+            if line > lines_before and (expression, value) in seen:
+                return True
+            if not expression.lstrip("-").replace(".", "", 1).isdigit():
+                seen.append((expression, value))
+        return False
+
+
+def _solution(tree: ast.Module) -> ast.FunctionDef | None:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "solution":
+            return node
+    return None
+
+
+def _is_negative(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value < 0

@@ -1,0 +1,35 @@
+"""A small student that has learned one kind of question, well but not perfectly."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from small_students import Example, example, taught
+
+from pad_ray.decoding import Solver
+from pad_ray.students import Student
+
+
+@pytest.fixture(scope="session")
+def student() -> Student:
+    return taught("scratch:tiny")
+
+
+@pytest.fixture(scope="session")
+def weak() -> Student:
+    """A student that knows the form and often copies a number wrongly."""
+    return taught("scratch:tiny", 0.07)
+
+
+@pytest.fixture(scope="session")
+def examples() -> list[Example]:
+    rng = random.Random(99)
+    return [example(rng) for _ in range(60)]
+
+
+@pytest.fixture(scope="session")
+def solver(student: Student) -> Iterator[Solver]:
+    with Solver(student) as solver:
+        yield solver
