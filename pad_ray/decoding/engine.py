@@ -23,6 +23,9 @@ from pad_ray.students import Student, tokenise_source
 
 # Sampling draws from the likeliest tokens only, which is nearly all of the mass.
 _TOP_TOKENS = 64
+# At a border the rows are packed anew where more of them are free, or more columns empty.
+_MOST_FREE = 0.5
+_MOST_GAPS = 48
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ class Grow:
     keep: tuple[Hypothesis, ...] = ()
     ways: tuple[int, ...] = ()
     margin: float = math.inf
+
+
+@dataclass
+class Place:
+    """Where a hypothesis that is not being written stands, and its last token."""
+
+    row: int
+    last: int
 
 
 @dataclass(eq=False)
@@ -124,7 +135,7 @@ class Engine:
         self._by_lines = student.card.format == "cot"
         self._output = next_token_logits(model)
         self._rows: Rows | None = None
-        self._places: dict[int, tuple[int, int]] = {}
+        self._places: dict[int, Place] = {}
         self._growths: list[Growth] = []
         # Rows that hold nothing any more.
         self._free: list[int] = []
@@ -171,7 +182,7 @@ class Engine:
         else:
             self._rows.join(new)
         for row, (root, last) in enumerate(zip(roots, lasts, strict=True), first):
-            self._places[root.number] = (row, last)
+            self._places[root.number] = Place(row, last)
         return roots
 
     def _read_prompts(self, prompts: Sequence[list[int]]) -> Rows:
@@ -179,11 +190,11 @@ class Engine:
         prefix = self._shared_prefix(prompts)
         if prefix is None:
             rows = Rows(self.student.model, self._output, self._pad, len(prompts))
-            rows.read(prompts)
+            rows.skim(prompts)
             return rows
         rows = copy.deepcopy(prefix[1])
         rows.select([0] * len(prompts))
-        rows.read([prompt[len(prefix[0]) :] for prompt in prompts])
+        rows.skim([prompt[len(prefix[0]) :] for prompt in prompts])
         return rows
 
     def _shared_prefix(self, prompts: Sequence[list[int]]) -> tuple[list[int], Rows] | None:
@@ -194,7 +205,7 @@ class Engine:
             # Its last tokens may merge with what follows.
             ids = tokenise_source(self.student.tokenizer, text, False)[:-2]
             rows = Rows(self.student.model, self._output, self._pad, 1)
-            rows.read([ids])
+            rows.skim([ids])
             self._prefix = (ids, rows)
         ids = self._prefix[0]
         fits = all(len(p) > len(ids) and p[: len(ids)] == ids for p in prompts)
@@ -206,41 +217,43 @@ class Engine:
         A hypothesis that is neither a start of `grows` nor kept by a growth can grow no more.
         `stopped` are growths whose results nobody wants.
         """
-        order: list[int] = []
-        self._free = []
         places = self._places
-        self._places = {}
         self._growths = [g for g in self._growths if not g.done and g not in stopped]
-        for growth in self._growths:
-            for line in (line for group in growth.groups for line in group.lines):
-                if not line.finished:
-                    order.append(line.row)
-                    line.row = len(order) - 1
-        begun = [self._begin(grow, places, order) for grow in grows]
+        begun = [_begin(grow, places) for grow in grows]
         self._growths += begun
-        for growth in self._growths:
-            for kept in growth.grow.keep:
-                row, last = places[kept.number]
-                self._places[kept.number] = (len(order), last)
-                order.append(row)
-        if not order:
-            self._rows = None
-        elif self._rows is not None:
-            self._rows.select(order)
+        groups = self._groups()
+        kept = {h.number: places[h.number] for g in self._growths for h in g.grow.keep}
+        self._places = {number: Place(place.row, place.last) for number, place in kept.items()}
+        lines = [line for group in groups for line in group.lines if not line.finished]
+        # Those kept come first: who comes first stays, and the others are given copies.
+        self._give_rows([*self._places.values(), *lines])
         return begun
 
-    def _begin(self, grow: Grow, places: dict[int, tuple[int, int]], order: list[int]) -> Growth:
-        groups = []
-        for start in grow.starts:
-            row, last = places[start.number]
-            count = 1 if grow.temperature is None else grow.width
-            lines = [Line(r, last, start.scan) for r in range(len(order), len(order) + count)]
-            order += [row] * count
-            if grow.temperature:
-                for number, line in zip(grow.ways or range(grow.width), lines, strict=True):
-                    line.chances = _chances(grow, start, number)
-            groups.append(Group(grow, start, lines))
-        return Growth(grow, groups)
+    def _give_rows(self, holders: Sequence[Place | Line]) -> None:
+        """Give each holder a row of its own, with what its row holds now; free all others."""
+        rows = self._rows
+        if not holders or rows is None:
+            self._rows, self._free = None, []
+            return
+        used = {holder.row for holder in holders}
+        self._free = [row for row in range(len(rows)) if row not in used]
+        gaps = rows.columns > 1.25 * max(rows.lengths[row] for row in used) + _MOST_GAPS
+        # Relative positions count columns, so there must be no gaps.
+        if gaps or self.student.is_encoder_decoder or self.free_share >= _MOST_FREE:
+            rows.select([holder.row for holder in holders])
+            for row, holder in enumerate(holders):
+                holder.row = row
+            self._free = []
+            return
+        seen: set[int] = set()
+        twins = []
+        for holder in holders:
+            if holder.row in seen:
+                twins.append(holder)
+            seen.add(holder.row)
+        made = self._copies([holder.row for holder in twins], (), 0)
+        for holder, row in zip(twins, made, strict=True):
+            holder.row = row
 
     def tick(self) -> None:
         """Write one token to every live line."""
@@ -374,7 +387,7 @@ class Engine:
             len(steps),
         )
         if not grown.finished:
-            self._places[grown.number] = (line.row, line.last)
+            self._places[grown.number] = Place(line.row, line.last)
         return grown
 
     def _steps(self, start: Hypothesis, line: Line) -> list[Step]:
@@ -404,6 +417,19 @@ class Engine:
         if piece is None:
             piece = self._pieces[token] = _piece_text(self.student.tokenizer, token)
         return piece
+
+
+def _begin(grow: Grow, places: dict[int, Place]) -> Growth:
+    groups = []
+    for start in grow.starts:
+        place = places[start.number]
+        count = 1 if grow.temperature is None else grow.width
+        lines = [Line(place.row, place.last, start.scan) for _ in range(count)]
+        if grow.temperature:
+            for number, line in zip(grow.ways or range(grow.width), lines, strict=True):
+                line.chances = _chances(grow, start, number)
+        groups.append(Group(grow, start, lines))
+    return Growth(grow, groups)
 
 
 def _drawn(

@@ -32,7 +32,7 @@ class Hypothesis:
 
     `finished` says that it has returned, or the student has ended it; `truncated` that it ran out
     of tokens first. `number` is unique in this process; `parent` is that of the hypothesis that it
-    grew from, by its last `fresh` steps.
+    grew from by its last `fresh` steps, -1 for an empty one.
     """
 
     steps: tuple[Step, ...] = ()
@@ -40,7 +40,7 @@ class Hypothesis:
     scan: Scan = field(default_factory=Scan)
     finished: bool = False
     truncated: bool = False
-    parent: int | None = None
+    parent: int = -1
     fresh: int = 0
     number: int = field(default_factory=lambda: next(_numbers))
 

@@ -56,16 +56,18 @@ class Job:
 
     @property
     def rows(self) -> int:
-        """The most rows that its strategy uses at a time."""
+        """The rows that its strategy can be expected to use at a time."""
         s = self.settings
+        # Most proposals of a beam fall out of its margin at once.
+        proposals = min(s.proposals, 2) if s.proposal == "beam" else s.proposals
         by_strategy = {
             "beam": s.width,
-            "stepwise": s.width * s.proposals,
-            "diverse": s.width * s.proposals,
+            "stepwise": s.width * proposals,
+            "diverse": s.width * proposals,
             "vote": s.n,
-            "auto": max(1, s.n // 2),
+            "auto": s.n // 2 + 1,
         }
-        return by_strategy.get(s.strategy, 1) + 1
+        return by_strategy.get(s.strategy, 1)
 
     def over_budget(self) -> bool:
         """Tell whether it has used up its tokens or its time."""

@@ -45,7 +45,7 @@ class SearchSettings(Settings):
     """Steps proposed for each hypothesis (stepwise, diverse)."""
     proposal: Literal["beam", "sample"] = "beam"
     """Propose the likeliest steps, or sampled ones."""
-    margin: float = Field(6.0, gt=0)
+    margin: float = Field(4.0, gt=0)
     """Nats by which a proposed step may be less likely than the likeliest (proposal beam)."""
     interval: int = Field(1, ge=1, le=16)
     """Statements between two verifications (stepwise, diverse)."""

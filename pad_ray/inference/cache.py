@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -70,18 +72,35 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
             buffer[self._rows : rows, : self._columns] = buffer[source, : self._columns]
         self._show(rows, self._columns)
 
-    def extend(self, rows: int, other: GrowingLayer, more: int) -> None:
-        """Append `more` rows of another cache to these `rows`; each may be unused so far."""
-        columns = max(self._columns, other._columns)
-        pairs = zip_longest(self._buffers, other._buffers)
-        joined = [
-            torch.cat([_filled(mine, theirs, rows, columns), _filled(theirs, mine, more, columns)])
-            for mine, theirs in pairs
-        ]
-        if joined:
-            self.is_initialized = True
-            self._buffers = joined
-            self._show(rows + more, columns)
+    def absorb(self, rows: int, other: GrowingLayer, more: int) -> None:
+        """Append `more` rows of another cache to these `rows`, both ending in the last column.
+
+        The other has no more columns than this one.
+        """
+        if not self._buffers:
+            return
+        self._make_room(rows + more, self._columns)
+        first = self._columns - other._columns
+        for at, mine in enumerate(self._buffers):
+            # Not left as found: whatever stands there is multiplied by a weight of 0.
+            mine[rows : rows + more, :first] = 0
+            if other._buffers:
+                theirs = other._buffers[at][:more, : other._columns]
+                mine[rows : rows + more, first : self._columns] = theirs
+        self._show(rows + more, self._columns)
+
+    def taken(self, rows: torch.Tensor) -> GrowingLayer:
+        """Return a layer of its own with copies of these rows."""
+        layer = GrowingLayer()
+        layer.is_initialized = self.is_initialized
+        for old in self._buffers:
+            room = (len(rows), self._columns + _SPARE_COLUMNS, *old.shape[2:])
+            new = old.new_empty(room)
+            new[:, : self._columns] = old[rows, : self._columns]
+            layer._buffers.append(new)
+        if self._buffers:
+            layer._show(len(rows), self._columns)
+        return layer
 
     def copy_rows(self, to: torch.Tensor, source: torch.Tensor, first: int) -> None:
         """Overwrite rows by other rows, from column `first` on."""
@@ -105,15 +124,6 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     def _show(self, rows: int, columns: int) -> None:
         self._rows, self._columns = rows, columns
         self.keys, self.values = (b[:rows, :columns].transpose(1, 2) for b in self._buffers)
-
-
-def _filled(
-    buffer: torch.Tensor | None, like: torch.Tensor | None, rows: int, columns: int
-) -> torch.Tensor:
-    if buffer is not None:
-        return buffer[:rows, :columns]
-    assert like is not None
-    return like.new_zeros((rows, columns, *like.shape[2:]))
 
 
 def make_cache(config: PretrainedConfig) -> Cache:
@@ -146,13 +156,59 @@ def self_attention_layers(cache: Cache) -> list[Any]:
     return list(inner.layers)
 
 
+def recurrent_layers(cache: Cache) -> list[Any]:
+    """Return the layers that hold a recurrent (convolution or state-space) state."""
+    layers = self_attention_layers(cache)
+    return [layer for layer in layers if isinstance(layer, LinearAttentionCacheLayerMixin)]
+
+
 def recurrent_states(cache: Cache) -> list[tuple[dict[int, torch.Tensor], int]]:
-    """Return where each recurrent (convolution or state-space) state [rows, ...] is kept."""
+    """Return where each recurrent state [rows, ...] is kept."""
     return [
         (states, number)
-        for layer in self_attention_layers(cache)
-        if isinstance(layer, LinearAttentionCacheLayerMixin)
+        for layer in recurrent_layers(cache)
         for states in (layer.conv_states, layer.recurrent_states)
         for number, state in states.items()
         if state is not None
     ]
+
+
+def taken(cache: Cache, config: PretrainedConfig, rows: torch.Tensor) -> Cache:
+    """Return a decoder-only model's cache of its own with copies of these rows."""
+    new = make_cache(config)
+    new.layers = [
+        layer.taken(rows) if isinstance(layer, GrowingLayer) else _taken_states(layer, rows)
+        for layer in cache.layers
+    ]
+    return new
+
+
+def _taken_states(layer: Any, rows: torch.Tensor) -> Any:
+    new = copy.copy(layer)
+    for name in ("conv_states", "recurrent_states"):
+        states = getattr(layer, name)
+        picked = {n: None if state is None else state[rows] for n, state in states.items()}
+        setattr(new, name, picked)
+    new.has_previous_state = dict(layer.has_previous_state)
+    return new
+
+
+@contextmanager
+def whole_convolutions(layers: Sequence[Any], lengths: Sequence[int]) -> Iterator[None]:
+    """Keep all that convolutions see of a chunk, then each row's state at its own end.
+
+    `lengths` are the rows' tokens in the chunk, which stand at its left.
+    """
+    for layer in layers:
+        layer.activate_past_recording()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.record_past = False
+    for layer in layers:
+        for number, seen in layer.conv_states.items():
+            kernel = layer.conv_kernel_size[number]
+            ends = torch.tensor(lengths, device=seen.device)[:, None]
+            columns = (ends + torch.arange(kernel, device=seen.device))[:, None, :]
+            layer.conv_states[number] = seen.gather(2, columns.expand(-1, seen.shape[1], -1))

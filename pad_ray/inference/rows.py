@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,20 +14,22 @@ from transformers.modeling_outputs import BaseModelOutput
 from pad_ray.inference.cache import (
     GrowingLayer,
     make_cache,
+    recurrent_layers,
     recurrent_states,
     self_attention_layers,
+    taken,
+    whole_convolutions,
 )
 
 Output = Callable[..., torch.Tensor]
 
 
 def next_token_logits(model: PreTrainedModel) -> Output:
-    """Return the model as a function to the logits [rows, vocabulary] after the last token."""
-    keep = {} if model.config.is_encoder_decoder else {"logits_to_keep": 1}
+    """Return the model as a function to the logits [rows, vocabulary] after a row's last token."""
 
-    def logits(**inputs: Any) -> torch.Tensor:
-        output: torch.Tensor = model(**inputs, **keep).logits[:, -1]
-        return output
+    def logits(ends: torch.Tensor, **inputs: Any) -> torch.Tensor:
+        output: torch.Tensor = model(**inputs).logits
+        return output[torch.arange(len(ends), device=ends.device), ends]
 
     return logits
 
@@ -38,8 +41,9 @@ class Rows:
     that stands still while others read on gets an empty column; `select` closes such gaps, so
     that all rows end in the last column, which relative positions (T5) count on.
 
-    `output` maps the model's inputs to a tensor [rows, ...] for the last column. `pad` is any
-    token. The rows of an encoder-decoder model start with its encoder's output for `sources`.
+    `output` maps the columns of the rows' last tokens, and the model's inputs, to a tensor
+    [rows, ...] for these columns. `pad` is any token. The rows of an
+    encoder-decoder model start with its encoder's output for `sources`.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Rows:
         count: int,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        self._model = model
         self._output = output
         self._device = model.device
         self._pad = pad
@@ -75,33 +80,63 @@ class Rows:
 
         The output of a row that stands still means nothing.
         """
+        return self._read_on(tokens, self._output)
+
+    @torch.inference_mode()
+    def skim(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Read without an output, which may be large for many tokens."""
+        self._read_on(tokens, self._no_output)
+
+    def _read_on(self, tokens: Sequence[Sequence[int]], output: Output) -> torch.Tensor:
         widths = {len(ids) for ids in tokens if ids}
         width = max(widths)
-        started = bool(self.columns) and bool(recurrent_states(self._cache))
-        if width > 1 and started and widths != {width}:
-            # A convolution would see the padding between a row's past and its new tokens.
-            for back in range(width, 0, -1):
-                one = [ids[-back:][:1] if len(ids) >= back else [] for ids in tokens]
-                output = self._read(one, 1)
-            return output
-        return self._read(tokens, width)
+        uneven = width > 1 and self.columns > 0 and widths != {width}
+        recurrent = recurrent_layers(self._cache) if uneven else []
+        if not recurrent:
+            return self._read(tokens, width, output, at_left=uneven)
+        if all(layer.is_croppable for layer in recurrent):
+            with whole_convolutions(recurrent, [len(ids) for ids in tokens]):
+                return self._read(tokens, width, output, at_left=True)
+        # A state-space model would carry on through the padding.
+        for back in range(width, 0, -1):
+            one = [ids[-back:][:1] if len(ids) >= back else [] for ids in tokens]
+            found = self._read(one, 1, output)
+        return found
 
-    def _read(self, tokens: Sequence[Sequence[int]], width: int) -> torch.Tensor:
-        ids = [[self._pad] * (width - len(new)) + list(new) for new in tokens]
-        fresh = [[False] * (width - len(new)) + [True] * len(new) for new in tokens]
+    def _read(
+        self,
+        tokens: Sequence[Sequence[int]],
+        width: int,
+        output: Output,
+        at_left: bool = False,
+    ) -> torch.Tensor:
+        """Read rows of unequal length, the shorter ones padded on the right with `at_left`."""
+
+        def padded(values: Sequence[Any], pad: Any) -> list[Any]:
+            rest = [pad] * (width - len(values))
+            return [*values, *rest] if at_left else [*rest, *values]
+
+        ids = [padded(new, self._pad) for new in tokens]
+        fresh = [padded([True] * len(new), False) for new in tokens]
         positions = [
-            [0] * (width - len(new)) + list(range(length, length + len(new)))
+            padded(range(length, length + len(new)), 0)
             for new, length in zip(tokens, self.lengths, strict=True)
         ]
+        ends = [len(new) - 1 if at_left and new else width - 1 for new in tokens]
         self._mask = torch.cat([self._mask, self._tensor(fresh)], dim=1)
-        still = [row for row, new in enumerate(tokens) if not new]
+        still = [] if at_left else [row for row, new in enumerate(tokens) if not new]
         before = self._states_of(still)
-        output = self._output(**self._inputs(self._tensor(ids), self._tensor(positions)))
+        inputs = self._inputs(self._tensor(ids), self._tensor(positions))
+        found = output(torch.tensor(ends, device=self._device), **inputs)
         for (states, number), state in before:
             states[number][still] = state
         for row, new in enumerate(tokens):
             self.lengths[row] += len(new)
-        return output
+        return found
+
+    def _no_output(self, ends: torch.Tensor, **inputs: Any) -> torch.Tensor:
+        self._model.base_model(**inputs)
+        return ends
 
     def _inputs(self, ids: torch.Tensor, positions: torch.Tensor) -> dict[str, Any]:
         if self._encoded is None:
@@ -170,19 +205,29 @@ class Rows:
 
     @torch.inference_mode()
     def join(self, other: Rows) -> None:
-        """Append the rows of another of the same model."""
-        width = max(self.columns, other.columns, *self.lengths, *other.lengths)
-        for rows in (self, other):
-            rows.select(range(len(rows)), width)
+        """Append the rows of another of the same model; all end in the last column."""
+        if other.columns > self.columns:
+            self.select(range(len(self)), other.columns)
         for mine, theirs in zip(self._attention(), other._attention(), strict=True):
-            mine.extend(len(self), theirs, len(other))
+            mine.absorb(len(self), theirs, len(other))
         pairs = zip(recurrent_states(self._cache), recurrent_states(other._cache), strict=True)
         for (states, number), (more, _) in pairs:
             states[number] = torch.cat([states[number], more[number]])
-        self._mask = torch.cat([self._mask, other._mask])
-        self.lengths += other.lengths
+        gap = self.columns - other.columns
+        self._mask = torch.cat([self._mask, torch.nn.functional.pad(other._mask, (gap, 0))])
         if self._encoded is not None:
             self._join_encoded(other)
+        self.lengths += other.lengths
+
+    @torch.inference_mode()
+    def taken(self, rows: Sequence[int]) -> Rows:
+        """Return rows of their own, copies of these; for decoder-only models."""
+        index = torch.tensor(list(rows), dtype=torch.long, device=self._device)
+        new = copy.copy(self)
+        new._cache = taken(self._cache, self._model.config, index)
+        new._mask = self._mask[index]
+        new.lengths = [self.lengths[row] for row in rows]
+        return new
 
     @torch.inference_mode()
     def copy(self, to: Sequence[int], source: Sequence[int], first: int) -> None:

@@ -17,7 +17,7 @@ class Candidate:
     """
 
     search: int
-    parent: int | None
+    parent: int
     number: int
     question: str
     before: str

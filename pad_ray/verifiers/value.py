@@ -129,15 +129,13 @@ class ValueScorer:
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
-        self._rows: Rows | None = None
-        self._places: dict[int, int] = {}
-        self._of_search: dict[int, list[int]] = {}
+        # Where each candidate of a search's last call was read to, by its number.
+        self._places: dict[int, dict[int, tuple[Rows, int]]] = {}
 
     @torch.inference_mode()
     def score(self, candidates: Sequence[Candidate]) -> list[list[float]]:
         """Return, for each step, the probability that the program will give the right answer."""
-        self._read_parents(candidates)
-        self._select(candidates)
+        rows = self._rows_of_parents(candidates)
         tokenizer = self._verifier.tokenizer
         # A search's step may hold several statements; its value is the last one's.
         steps = [
@@ -145,83 +143,80 @@ class ValueScorer:
             for candidate in candidates
         ]
         scores: list[list[float]] = [[] for _ in candidates]
-        rows = self._rows
-        assert rows is not None
-        others = len(rows) - len(candidates)
         for number in range(max(map(len, steps))):
             fresh = [s[number] if number < len(s) else [] for s in steps]
-            logits = rows.read([*fresh, *([[]] * others)]).float().tolist()
+            logits = rows.read(fresh).float().tolist()
             for row, ids in enumerate(fresh):
                 if ids:
                     scores[row].append(self._value(logits[row]))
+        found: dict[int, dict[int, tuple[Rows, int]]] = {}
+        for row, candidate in enumerate(candidates):
+            found.setdefault(candidate.search, {})[candidate.number] = (rows, row)
+        self._places |= found
         return scores
 
     def forget(self, search: int) -> None:
-        """Let go of a search's rows; with the last one, of the cache."""
-        for number in self._of_search.pop(search, ()):
-            self._places.pop(number, None)
-        if not self._of_search:
-            self._rows = None
-            self._places.clear()
+        """Let go of a search's rows."""
+        self._places.pop(search, None)
 
     def _value(self, logit: float) -> float:
         card = self._verifier.card
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, card.scale * logit + card.shift))))
 
-    def _read_parents(self, candidates: Sequence[Candidate]) -> None:
-        """Read questions, and programs so far, that have no row yet."""
+    def _rows_of_parents(self, candidates: Sequence[Candidate]) -> Rows:
+        """Return a row for each candidate that holds what its parent has read."""
+        keys = [(c.search, c.parent) for c in candidates]
+        firsts = dict(reversed(list(zip(keys, candidates, strict=True))))
+        places = {
+            (search, parent): place
+            for search, parent in firsts
+            if (place := self._places.get(search, {}).get(parent)) is not None
+        }
+        new = [key for key in firsts if key not in places]
+        if new:
+            fresh = self._read([firsts[key] for key in new])
+            places |= {key: (fresh, row) for row, key in enumerate(new)}
+        wanted = [places[key] for key in keys]
+        # One copy from each of the caches that hold some, then one into their order.
+        sources = list({id(rows): rows for rows, _ in wanted}.values())
+        order: list[int] = [0] * len(wanted)
+        joined: Rows | None = None
+        at = 0
+        for source in sources:
+            here = [i for i, (rows, _) in enumerate(wanted) if rows is source]
+            part = source.taken([wanted[i][1] for i in here])
+            for i in here:
+                order[i] = at
+                at += 1
+            if joined is None:
+                joined = part
+            else:
+                joined.join(part)
+        assert joined is not None
+        if order != list(range(len(order))):
+            joined.select(order)
+        return joined
+
+    def _read(self, candidates: Sequence[Candidate]) -> Rows:
+        """Read questions, with the programs so far, into rows of their own."""
         tokenizer = self._verifier.tokenizer
-        new: dict[int, list[int]] = {}
+        texts = []
         for candidate in candidates:
-            parent = -1 if candidate.parent is None else candidate.parent
-            if parent not in self._places and parent not in new:
-                ids = question_tokens(tokenizer, candidate.question)
-                if candidate.before:
-                    ids += _joined(step_tokens(tokenizer, candidate.before))
-                new[parent] = ids
-        if not new:
-            return
-        rows = Rows(self._verifier.model.backbone, self._output(), self._pad, len(new))
-        rows.read(list(new.values()))
-        first = 0 if self._rows is None else len(self._rows)
-        if self._rows is None:
-            self._rows = rows
-        else:
-            self._rows.join(rows)
-        self._places |= {parent: first + i for i, parent in enumerate(new)}
-
-    def _select(self, candidates: Sequence[Candidate]) -> None:
-        """Give each candidate its parent's row; keep those of searches that do not ask now."""
-        asking = {candidate.search for candidate in candidates}
-        order = [
-            self._places[-1 if candidate.parent is None else candidate.parent]
-            for candidate in candidates
-        ]
-        places = {candidate.number: row for row, candidate in enumerate(candidates)}
-        kept: dict[int, list[int]] = {search: [] for search in asking}
-        for candidate in candidates:
-            kept[candidate.search].append(candidate.number)
-        for search, numbers in self._of_search.items():
-            if search in asking:
-                continue
-            kept[search] = numbers
-            for number in numbers:
-                places[number] = len(order)
-                order.append(self._places[number])
-        assert self._rows is not None
-        self._rows.select(order)
-        self._places, self._of_search = places, kept
-
-    @property
-    def _pad(self) -> int:
-        return int(self._verifier.tokenizer.pad_token_id)
+            ids = question_tokens(tokenizer, candidate.question)
+            if candidate.before:
+                ids += _joined(step_tokens(tokenizer, candidate.before))
+            texts.append(ids)
+        pad = int(tokenizer.pad_token_id)
+        rows = Rows(self._verifier.model.backbone, self._output(), pad, len(texts))
+        rows.skim(texts)
+        return rows
 
     def _output(self) -> Callable[..., torch.Tensor]:
         model = self._verifier.model
 
-        def logits(**inputs: Any) -> torch.Tensor:
-            last: torch.Tensor = model(**inputs)[:, -1]
-            return last
+        def logits(ends: torch.Tensor, **inputs: Any) -> torch.Tensor:
+            values: torch.Tensor = model(**inputs)
+            return values[torch.arange(len(ends), device=ends.device), ends]
 
         return logits
 

@@ -1,15 +1,14 @@
 """Verified decoding against transformers' beam search, and against reading all anew each step.
 
-One student, one width, the same questions, in turn in one run, one thread. PAD_RAY_BENCH_STUDENT
-names a student's folder (its programs should have about twelve steps); without it a small one is
-trained first. The verifier's head is untrained here: its values steer nothing, they cost the same.
+One student, one width, the same six-step arithmetic questions (programs of about twelve statements),
+in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT. The verifier is
+the student's own backbone with an untrained head: its values steer nothing, and cost the same.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-from decoding.small_students import Example, train_on
 from package_models import minilm
 from rich.console import Console
 from rich.table import Table
@@ -27,10 +25,12 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from pad_ray.decoding import SearchSettings, Solver, Weights
-from pad_ray.students import Student, format_source, load_student, save_student, tokenise_source
-from pad_ray.verifiers import AlignmentScorer, Candidate, ExecutionScorer, ValueScorer
-from pad_ray.verifiers.value import make_value_model
+from pad_ray.students import Student, format_source, load_student, tokenise_source
+from pad_ray.tasks import get_task
+from pad_ray.verifiers import Candidate, ScorerSettings
+from pad_ray.verifiers.value import make_value_model, save_value_model
 
+ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 5
 WIDTH = 4
 PROPOSALS = 4
@@ -39,19 +39,6 @@ LONGEST = 300
 BEAM_GOAL = 1.6
 AGAIN_GOAL = 4.0
 SCORER_GOAL = 0.25
-THINGS = "pens cups figs nuts hats jars keys bags mats rods".split()
-
-
-def long_example(rng: random.Random) -> Example:
-    """Return a question of ten quantities: a program of twelve statements."""
-    counts = {thing: rng.randint(2, 9) for thing in THINGS}
-    listed = ", ".join(f"{count} {thing}" for thing, count in counts.items())
-    question = f"A shop has {listed}. It sells {THINGS[0]} and {THINGS[1]}. How many are left?"
-    lines = [f"{thing} = {count}" for thing, count in counts.items()]
-    lines.append(f"left = {' + '.join(THINGS[2:])}")
-    body = "".join(f"    {line}\n" for line in lines)
-    answer = sum(counts[thing] for thing in THINGS[2:])
-    return Example(question, f"def solution():\n{body}    return left\n", answer)
 
 
 @dataclass(frozen=True)
@@ -61,33 +48,28 @@ class Setting:
     student: Student
     questions: list[str]
     solver: Solver
-    bare: Solver
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     torch.set_num_threads(1)
-    given = os.environ.get("PAD_RAY_BENCH_STUDENT")
-    folder = tmp_path_factory.mktemp("bench") / "student"
-    rng = random.Random(0)
-    if given:
-        folder = Path(given)
-    else:
-        examples = [long_example(rng) for _ in range(600)]
-        save_student(train_on(examples, "scratch:small", 0.02, seed=0), folder)
+    found = sorted(ROOT.glob("runs/demo/student-*"))
+    given = os.environ.get("PAD_RAY_BENCH_STUDENT") or (found[-1] if found else None)
+    if given is None:
+        pytest.skip("needs a student: run `make demo`, or set PAD_RAY_BENCH_STUDENT")
+    folder = Path(given)
     student = load_student(folder)
-    questions = [long_example(rng).question for _ in range(QUESTIONS * ROUNDS)]
+    generate = get_task("arithmetic").generate
+    assert generate is not None
+    problems = generate(QUESTIONS * ROUNDS, "test", 0, 6)
+    questions = [problem.question for problem in problems]
     value = make_value_model(folder)
-    value.model.eval()
-    with Solver(student) as bare, Solver(student) as solver:
-        solver.scorers = {
-            "alignment": AlignmentScorer(
-                str(minilm(tmp_path_factory.mktemp("minilm"))), torch.device("cpu")
-            ),
-            "value": ValueScorer(value),
-            "execution": ExecutionScorer(solver.sandbox),
-        }
-        yield Setting(student, questions, solver, bare)
+    verifier = tmp_path_factory.mktemp("verifier")
+    save_value_model(value, verifier)
+    sentences = minilm(tmp_path_factory.mktemp("minilm"))
+    scorers = ScorerSettings(alignment=str(sentences), value=verifier)
+    with Solver(student, scorers=scorers) as solver:
+        yield Setting(student, questions, solver)
 
 
 def test_against_beam_search(setting: Setting) -> None:

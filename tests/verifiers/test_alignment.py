@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def candidate(*steps: str) -> Candidate:
-    return Candidate(0, None, 0, QUESTION, "", steps)
+    return Candidate(0, -1, 0, QUESTION, "", steps)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def scorer() -> Iterator[ExecutionScorer]:
 
 
 def score(scorer: ExecutionScorer, before: str, *steps: str, **more: bool) -> list[float]:
-    (scores,) = scorer.score([Candidate(0, None, 0, "How many?", before, steps, **more)])
+    (scores,) = scorer.score([Candidate(0, -1, 0, "How many?", before, steps, **more)])
     return scores
 
 

@@ -109,7 +109,7 @@ def test_searches_that_fork_join_and_end_get_the_values_of_a_whole_pass(
             if live[search][2] >= len(live[search][1]):
                 scorer.forget(search)
                 del live[search]
-    assert scorer._rows is None
+    assert scorer._places == {}
 
 
 def test_a_saved_verifier_comes_back_the_same(verifier: Verifier, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import (
+    Part,
     Request,
     Search,
     Trail,
@@ -31,9 +32,10 @@ def stepwise(trail: Trail, root: Hypothesis) -> Search:
     finished: list[Hypothesis] = []
     while live:
         proposed = yield _propose(trail, live)
-        judged = yield Verify(tuple(h for below in proposed for h in below))
-        kept = _sift(trail, live, _below(proposed, judged), trail.settings.width, finished)
-        finished = _best_first(trail, [h for h in kept if h.finished])
+        (judged,) = yield from _judge([proposed], finished)
+        kept = _best_first(trail, [*finished, *judged])[: trail.settings.width]
+        _note(trail, live, proposed, judged, kept)
+        finished = [h for h in kept if h.finished]
         live = _hopeful(trail, kept, finished)
         _offer(trail, finished, live)
 
@@ -41,21 +43,18 @@ def stepwise(trail: Trail, root: Hypothesis) -> Search:
 def diverse(trail: Trail, root: Hypothesis) -> Search:
     """Let each of `width` first steps grow a tree of its own, of one hypothesis at a time."""
     width = trail.settings.width
-    proposed = yield _propose(trail, [root], max(width, trail.settings.proposals))
-    judged = yield Verify(tuple(proposed[0]))
-    kept = _sift(trail, [root], [judged], width, [])
-    finished = [h for h in kept if h.finished]
-    live = _hopeful(trail, kept, finished)
-    _offer(trail, _best_first(trail, finished), live)
-    while live:
-        proposed = yield _propose(trail, live)
-        judged = yield Verify(tuple(h for below in proposed for h in below))
-        kept = []
-        for start, below in zip(live, _below(proposed, judged), strict=True):
-            kept += _sift(trail, [start], [below], 1, [])
+    starts, finished = [root], list[Hypothesis]()
+    while starts:
+        first = starts == [root]
+        wide = max(width, trail.settings.proposals) if first else None
+        proposed = yield _propose(trail, starts, wide)
+        trees = [proposed] if first else [[below] for below in proposed]
+        judged = yield from _judge(trees, finished)
+        kept = [h for tree in judged for h in _best_first(trail, tree)[: width if first else 1]]
+        _note(trail, starts, proposed, [h for tree in judged for h in tree], kept)
         finished = _best_first(trail, finished + [h for h in kept if h.finished])
-        live = _hopeful(trail, kept, finished)
-        _offer(trail, finished, live)
+        starts = _hopeful(trail, kept, finished)
+        _offer(trail, finished, starts)
 
 
 def _propose(trail: Trail, live: Sequence[Hypothesis], width: int | None = None) -> Request:
@@ -71,44 +70,47 @@ def _propose(trail: Trail, live: Sequence[Hypothesis], width: int | None = None)
     )
 
 
-def _below(
-    proposed: Sequence[Sequence[Hypothesis]], judged: Sequence[Hypothesis]
-) -> list[list[Hypothesis]]:
-    rest = iter(judged)
-    return [[next(rest) for _ in below] for below in proposed]
+Proposed = Sequence[Sequence[Hypothesis]]
 
 
-def _sift(
+def _judge(
+    trees: Sequence[Proposed], finished: Sequence[Hypothesis]
+) -> Part[list[list[Hypothesis]]]:
+    """Return each tree's proposals that can go on, judged; of those that are the same, one."""
+    seen = {key_of(h) for h in finished}
+    unique: list[list[Hypothesis]] = []
+    for tree in trees:
+        likeliest = sorted((h for below in tree for h in below), key=lambda h: -h.logprob)
+        unique.append([])
+        for hypothesis in likeliest:
+            if (key := key_of(hypothesis)) not in seen:
+                seen.add(key)
+                unique[-1].append(hypothesis)
+    judged = iter((yield Verify(tuple(h for tree in unique for h in tree))))
+    return [[next(judged) for _ in tree] for tree in unique]
+
+
+def _note(
     trail: Trail,
     starts: Sequence[Hypothesis],
-    proposed: Sequence[Sequence[Hypothesis]],
-    width: int,
-    finished: Sequence[Hypothesis],
-) -> list[Hypothesis]:
-    """Return the best of the proposals and of what is finished; record why others lost."""
-    weights = trail.settings.weights
-    fates: dict[int, str] = {}
-    seen = {key_of(h) for h in finished}
-    candidates = list(finished)
-    for hypothesis in sorted(
-        (h for below in proposed for h in below), key=lambda h: -rank(h, weights)
-    ):
-        if is_cut(hypothesis):
-            fates[hypothesis.number] = "cannot run"
-        elif (key := key_of(hypothesis)) in seen:
-            fates[hypothesis.number] = "same as another"
-        else:
-            seen.add(key)
-            candidates.append(hypothesis)
-    kept = _best_first(trail, candidates)[:width]
+    proposed: Proposed,
+    judged: Sequence[Hypothesis],
+    kept: Sequence[Hypothesis],
+) -> None:
+    """Record what was proposed, and why what was not kept lost."""
+    found = {h.number: h for h in judged}
     numbers = {h.number for h in kept}
     for start, below in zip(starts, proposed, strict=True):
-        trail.note(
-            start,
-            below,
-            ["" if h.number in numbers else fates.get(h.number, "ranked lower") for h in below],
-        )
-    return kept
+        fates = []
+        for hypothesis in below:
+            known = found.get(hypothesis.number)
+            if known is None:
+                fates.append("same as another")
+            elif known.number in numbers:
+                fates.append("")
+            else:
+                fates.append("cannot run" if is_cut(known) else "ranked lower")
+        trail.note(start, [found.get(h.number, h) for h in below], fates)
 
 
 def _hopeful(
@@ -121,9 +123,10 @@ def _hopeful(
 
 
 def _best_first(trail: Trail, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
-    # Programs that ran out of tokens come last: they have no answer.
+    """Return those that can run, best first; what ran out of tokens has no answer, and is last."""
     weights = trail.settings.weights
-    return sorted(hypotheses, key=lambda h: (h.truncated, -rank(h, weights)))
+    able = [h for h in hypotheses if not is_cut(h)]
+    return sorted(able, key=lambda h: (h.truncated, -rank(h, weights)))
 
 
 def _offer(trail: Trail, finished: Sequence[Hypothesis], live: Sequence[Hypothesis]) -> None:
