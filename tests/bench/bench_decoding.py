@@ -1,8 +1,9 @@
 """Verified decoding against transformers' beam search, and against reading all anew each step.
 
-One student, one width, the same six-step arithmetic questions (programs of about twelve statements),
-in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT. The verifier is
-the student's own backbone with an untrained head: its values steer nothing, and cost the same.
+One student, one width, the same six-step arithmetic questions (programs of about twelve
+statements), in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT.
+The verifier is the student's own backbone with an untrained head: its values steer nothing, and
+cost the same.
 """
 
 from __future__ import annotations
