@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from pad_ray.answers import stated_answer
 from pad_ray.config import resolve
-from pad_ray.decoding import SearchSettings, Solver, search_settings
+from pad_ray.decoding import SearchSettings, Solution, Solver, search_settings
 from pad_ray.errors import ConfigError, StudentError
 from pad_ray.judging import ProgramJudge, SandboxSettings, record_value
 from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
@@ -136,11 +136,19 @@ class StudentStage:
                 completion=solution.text,
                 completion_tokens=solution.tokens,
                 solve_s=seconds,
-                teacher_notes=json.dumps(solution.notes) if solution.notes else None,
+                teacher_notes=_notes(solution),
                 teacher="student",
                 error=None,
             )
         return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
+
+
+def _notes(solution: Solution) -> str | None:
+    """Return what the search counted, and its tree, as JSON."""
+    notes = dict(solution.notes)
+    if solution.tree:
+        notes["tree"] = [asdict(node) for node in solution.tree]
+    return json.dumps(notes) if notes else None
 
 
 class TextJudge:

@@ -46,7 +46,7 @@ _LOST_IN = {"teacher_error": 0, "no_program": 0, "wrong_answer": 2, "duplicate":
 _EXAMPLES = 10
 _EXAMPLE_COLUMNS = [
     *("row_id", "question", "answer", "program", "completion", "value"),
-    *("error_type", "message", "reason"),
+    *("error_type", "message", "reason", "teacher_notes"),
 ]
 _LONGEST_TEXT = 2_000
 T = TypeVar("T")
@@ -251,6 +251,7 @@ def _predictions(folder: Path) -> list[dict[str, Any]]:
             **row,
             "failure": failure_class(row) if row["reason"] else None,
             "given": _shown_value(row["value"]),
+            "tree": _tree(row["teacher_notes"]),
         }
         for row in table.sort_by("row_id").to_pylist()
     ]
@@ -260,6 +261,17 @@ def _shown_value(value: str | None) -> str | None:
     """Show a text answer without the quotes of its JSON."""
     decoded = None if value is None else json.loads(value)
     return decoded if isinstance(decoded, str) else value
+
+
+def _tree(notes: str | None) -> list[dict[str, Any]]:
+    """Return the first steps that a search proposed, each with those below it as `below`."""
+    nodes = json.loads(notes or "{}").get("tree", [])
+    below: dict[int | None, list[dict[str, Any]]] = {None: []}
+    for node in nodes:
+        below[node["number"]] = node["below"] = []
+    for node in nodes:
+        below[node["parent"]].append(node)
+    return below[None]
 
 
 def _classes_in_turn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -214,6 +214,19 @@ def test_students_are_asked_every_problem_once(
     assert capsys.readouterr().out.count("nothing to do") == 2
 
 
+def test_search_leaves_its_tree_for_the_report(
+    local_ray: None, untrained: list[str], tmp_path: Path
+) -> None:
+    search = {"strategy": "stepwise", "width": 2, "proposals": 2, "longest_step": 6}
+    evaluate(settings(tmp_path / "out", untrained[0], count=2, **search))
+    rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    for row in rows:
+        tree = json.loads(row["teacher_notes"])["tree"]
+        numbers = {node["number"] for node in tree}
+        assert all(node["parent"] is None or node["parent"] in numbers for node in tree)
+        assert all(node["kept"] == (not node["reason"]) for node in tree)
+
+
 def test_other_questions_are_refused_by_name(
     local_ray: None, untrained: list[str], tmp_path: Path
 ) -> None:

@@ -381,6 +381,38 @@ def test_markup_in_data_is_harmless(stages: Stages, tmp_path: Path) -> None:
     assert parsed.text.count("<script>alert('x')</script>") >= 8
 
 
+def test_search_tree_is_drawn_with_what_lost_and_why(stages: Stages, tmp_path: Path) -> None:
+    steps = [
+        (1, None, "def solution():\n    pens = 3", True, ""),
+        (2, None, f"    {ATTACK}", False, "ranked lower"),
+        (3, 1, "    return pens", True, ""),
+        (4, 1, "    return boxes", False, "cannot run"),
+    ]
+    shape = {"logprob": -0.25, "tokens": 4, "scores": {"value": 0.75}, "rank": -0.125}
+    names = ("number", "parent", "code", "kept", "reason")
+    tree = [dict(zip(names, step, strict=True)) | shape for step in steps]
+    last = stages[2][2]
+    table = pq.read_table(last.folder / "predictions.parquet")
+    notes = pa.array([json.dumps({"tree": tree})] * table.num_rows, pa.string())
+    column = table.schema.get_field_index("teacher_notes")
+    out = tmp_path / "e"
+    out.mkdir()
+    table = table.set_column(column, table.schema.field(column), notes)
+    pq.write_table(table, out / "predictions.parquet")
+    page = written(tmp_path, (stages[0], stages[1], [StageResult(out, last.manifest)]))
+    parsed = Page(page)
+    assert parsed.broken == []
+    assert "<script" not in page
+    assert page.count('class="lost"') == page.count('class="kept"') == 2 * table_examples(page)
+    assert "cannot run: log p -0.25, value 0.75, rank -0.125" in parsed.text
+    nested = page.index("return pens", page.index("pens = 3"))
+    assert page.index("<ul>", page.index("pens = 3")) < nested
+
+
+def table_examples(page: str) -> int:
+    return page.count('<details class="tree">')
+
+
 def test_sets_of_one_name_are_told_apart_by_what_differs(stages: Stages, tmp_path: Path) -> None:
     pair = [evaluated(tmp_path / f"e{n}", {}, task="coin_flip", size=n, count=3) for n in (4, 8)]
     page = written(tmp_path, (stages[0], stages[1], pair))
