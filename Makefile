@@ -4,16 +4,19 @@ TORCH ?= 2.13.0
 BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow test-thorough lint bench clean
 
 demo: .venv/.installed
 	HF_HUB_OFFLINE=1 $(BIN)/python jobs/pipeline.py --config jobs/configs/demo.yaml
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --durations=15
 
 test-slow: .venv/.installed-dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not thorough" --durations=30
+
+test-thorough: .venv/.installed-dev
+	$(BIN)/python -m pytest -m thorough
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

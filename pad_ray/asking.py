@@ -13,7 +13,7 @@ from pad_ray.verifiers import ScorerSettings
 
 
 class AskSettings(SearchSettings):
-    """Ask a student one question: its program, the program's value and how sure it was."""
+    """Ask a student one question: its program and the program's value, or its text and answer."""
 
     question: str
     """The question."""
@@ -40,6 +40,8 @@ def ask(settings: AskSettings) -> Solution:
     if outcome is not None and outcome.status != "ok":
         reason = ": ".join(part for part in (outcome.error_type, outcome.message) if part)
         console.print(f"no answer: {outcome.status} {reason}", markup=False)
+    elif outcome is None and solution.answer is None:
+        console.print("no answer: the text states none")
     else:
         console.print(f"answer: {solution.answer}", markup=False)
     if solution.truncated:

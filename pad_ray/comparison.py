@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,12 +16,11 @@ from rich.table import Table
 
 from pad_ray.comparison_plot import plot_curves
 from pad_ray.config import resolve, validate
-from pad_ray.decoding.strategies.vote import is_gold
+from pad_ray.decoding.strategies.vote import is_gold, most_voted
 from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.intervals import mean_interval
 from pad_ray.stages import fingerprint, stage_record, write_json
 from pad_ray.tasks import Task, get_task
-
-_RESAMPLES = 10_000
 
 
 class ComparisonSettings(EvaluationRun):
@@ -88,18 +86,20 @@ def _row(name: str, changes: dict[str, Any], rows: Sequence[dict[str, Any]]) -> 
         "settings": changes,
         "problems": len(rows),
         **_accuracy([row["reason"] is None for row in rows]),
-        "executes": float(np.mean([row["status"] == "ok" for row in rows])),
+        "executes": _executes([row["status"] for row in rows]),
         "tokens": float(np.mean([row["completion_tokens"] for row in rows])),
         "seconds": float(np.mean([row["solve_s"] for row in rows])),
     }
 
 
+def _executes(statuses: Sequence[str | None]) -> float | None:
+    """Return the share that runs to its end; None where nothing was run."""
+    ran = any(status is not None for status in statuses)
+    return float(np.mean([status == "ok" for status in statuses])) if ran else None
+
+
 def _accuracy(right: Sequence[bool | float]) -> dict[str, Any]:
-    values = np.asarray(right, dtype=float)
-    random = np.random.default_rng(0)
-    picks = random.integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return {"accuracy": float(values.mean()), "accuracy_95": [float(low), float(high)]}
+    return {"accuracy": float(np.mean(right)), "accuracy_95": mean_interval(right)}
 
 
 def _resampled(name: str, task: Task, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -127,19 +127,11 @@ def _resampled(name: str, task: Task, rows: Sequence[dict[str, Any]]) -> list[di
 
 
 def _majority(samples: Sequence[dict[str, Any]]) -> str | None:
-    return _most([(s["answer"], 1.0) for s in samples])
+    return most_voted((s["answer"], 1.0) for s in samples)
 
 
 def _weighted(samples: Sequence[dict[str, Any]]) -> str | None:
-    return _most([(s["answer"], s["vote"]) for s in samples])
-
-
-def _most(votes: Sequence[tuple[str | None, float]]) -> str | None:
-    total: defaultdict[str, float] = defaultdict(float)
-    for answer, vote in votes:
-        if answer is not None:
-            total[answer] += vote
-    return max(total, key=total.__getitem__) if total else None
+    return most_voted((s["answer"], s["vote"]) for s in samples)
 
 
 def _best(samples: Sequence[dict[str, Any]]) -> str | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pad_ray import errors
 from pad_ray.errors import ConfigError, PadError
+from pad_ray.storage import is_remote, locate, url_of
 
 
 class Settings(BaseModel):
@@ -20,12 +23,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    # Fields that say how a stage runs, not what rows it makes: changing them resumes the stage.
+    # Fields that say how a stage runs, not what rows it makes, and inputs that are known by their
+    # fingerprints: changing them resumes the stage. "endpoint.timeout_s" is a field of a field.
     runtime_fields: ClassVar[frozenset[str]] = frozenset({"out"})
 
     def row_settings(self) -> dict[str, Any]:
         """Return, JSON-ready, the settings that decide which rows a stage makes."""
-        return self.model_dump(mode="json", exclude=set(self.runtime_fields))
+        values = self.model_dump(mode="json")
+        for field in self.runtime_fields:
+            *path, last = field.split(".")
+            inner: Any = values
+            for name in path:
+                inner = inner.get(name) or {}
+            inner.pop(last, None)
+        return values
 
 
 S = TypeVar("S", bound=Settings)
@@ -39,6 +50,11 @@ def validate(model: type[S], values: dict[str, Any]) -> S:
         raise ConfigError(_describe(error)) from error
 
 
+def validate_with(model: type[S], run: Settings, **values: Any) -> S:
+    """Build settings from those of another model, with some fields added or changed."""
+    return validate(model, {**run.model_dump(), **values})
+
+
 def _describe(error: ValidationError) -> str:
     faults = []
     for fault in error.errors():
@@ -49,27 +65,70 @@ def _describe(error: ValidationError) -> str:
 
 
 def parse_settings(
-    model: type[S], arguments: Sequence[str] | None, program: str, positional: str | None = None
+    model: type[S],
+    arguments: Sequence[str] | None,
+    program: str,
+    positional: str | None = None,
+    rest: str | None = None,
 ) -> S:
     """Parse `--config FILE.yaml` and flags over it into settings.
 
-    `positional` names one text field that is given without a flag.
+    `positional` names one text field that is given without a flag, `rest` a list of texts that
+    takes all arguments, `--config` among them, which are no fields of the model.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    others: list[str] = []
+    if rest is not None:
+        given, others = _partition(given, {*model.model_fields, "help"} - {rest})
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog=program, description=model.__doc__, exit_on_error=False)
-    parser.add_argument("--config", action="config", help="YAML file; flags override it.")
+    parser = _Parser(prog=program, description=model.__doc__, exit_on_error=False)
+    if rest is None:
+        parser.add_argument("--config", action="config", help="YAML file; flags override it.")
     if positional is not None:
         described = model.model_fields[positional].description
         parser.add_argument(positional, type=str, help=described)
-    parser.add_class_arguments(model, skip={positional} if positional else None)
+    parser.add_class_arguments(model, skip={name for name in (positional, rest) if name})
     try:
-        values = parser.parse_args(list(arguments) if arguments is not None else None).as_dict()
+        parsed = parser.parse_args(given)
     except ArgumentError as error:
         raise ConfigError(_one_line(str(error))) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"config: is not UTF-8 text: {error.reason}") from error
-    values.pop("config")
-    return validate(model, values)
+    # The path of a file that filled a nested setting is no setting itself.
+    values = parsed.clone(with_meta=False).as_dict()
+    values.pop("config", None)
+    return validate(model, values if rest is None else values | {rest: others})
+
+
+class _Parser(ArgumentParser):
+    """Prints settings inside lists and tables too (`--print_config`)."""
+
+    def dump(self, cfg: Any, *arguments: Any, **named: Any) -> str:
+        plain = cfg.clone()
+        for name, value in cfg.items():
+            plain[name] = _plain(value)
+        return str(super().dump(plain, *arguments, **named))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
+
+
+def _partition(arguments: Sequence[str], own: set[str]) -> tuple[list[str], list[str]]:
+    """Part the leading positional and the flags named in `own` from all other arguments."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    side = 0
+    for argument in arguments:
+        if argument.startswith("--"):
+            side = 0 if re.split(r"[.=]", argument[2:])[0] in own else 1
+        parts[side].append(argument)
+    return parts
 
 
 def _one_line(text: str) -> str:
@@ -92,7 +151,10 @@ def root_cause(error: BaseException) -> PadError | None:
     seen: set[int] = set()
     while queue:
         current = queue.pop(0)
-        if isinstance(current, PadError):
+        # Ray's own class for an error of a task is a kind of that error too, with a longer text.
+        if isinstance(current, PadError) and not isinstance(
+            getattr(current, "cause", None), PadError
+        ):
             return current
         if not isinstance(current, BaseException) or id(current) in seen:
             continue
@@ -113,23 +175,65 @@ def _quoted_mistake(text: str) -> PadError | None:
     return kind(message) if issubclass(kind, PadError) else None
 
 
-def run_job(
-    model: type[S], job: Callable[[S], object], program: str, positional: str | None = None
-) -> None:
-    """Run a job's entry point: settings in, exit status out (2 for a user's mistake)."""
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """A job's entry point: settings in, one call, exit status out (2 for a user's mistake).
+
+    `positional` names a text field that is given without a flag, `rest` one that takes the
+    arguments which are no settings of this job.
+    """
+
+    name: str
+    model: type[S]
+    run: Callable[[S], object]
+    positional: str | None = None
+    rest: str | None = None
+
+    def parse(self, arguments: Sequence[str] | None = None) -> S:
+        """Return the settings of a command line; None: this process's."""
+        return parse_settings(self.model, arguments, self.name, self.positional, self.rest)
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """Run the job as a process's only work."""
+        try:
+            self.run(self.parse(arguments))
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(130) from None
+        except Exception as error:
+            mistake = root_cause(error)
+            if mistake is None:
+                raise
+            print(f"{self.name}: error: {mistake}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+def read_fields(path: Path, field: str) -> dict[str, Any]:
+    """Read a YAML file of names and values; `ConfigError` names field, file and fault."""
     try:
-        job(parse_settings(model, None, program, positional))
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except Exception as error:
-        mistake = root_cause(error)
-        if mistake is None:
-            raise
-        print(f"{program}: error: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from None
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{field}: {path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{field}: {path}: is not YAML: {reason}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{field}: {path}: expected settings, name: value")
+    return fields
 
 
 def resolve(path: Path) -> Path:
-    """Return an absolute path: Ray workers have another working directory than the driver."""
-    return path.expanduser().resolve()
+    """Return an absolute local path: Ray workers have another working directory than the driver.
+
+    Raises `ConfigError` for one in object storage: where a job takes those, it is `locate`d.
+    """
+    if is_remote(path):
+        raise ConfigError(
+            f"{url_of(path)}: object storage is not taken here; name a folder of all nodes"
+        )
+    return locate(path)
+
+
+def resolve_all(paths: list[Path] | Path) -> list[Path]:
+    """Return the absolute paths of a setting that takes one or a list of them."""
+    return [resolve(path) for path in (paths if isinstance(paths, list) else [paths])]

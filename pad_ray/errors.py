@@ -25,3 +25,13 @@ class ResourceError(PadError):
 
 class StudentError(PadError):
     """A student cannot be loaded from the place given, or does not fit the data."""
+
+
+class ClusterError(PadError):
+    """A cluster does not answer, refuses the token or cannot take a job."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an exception says in one line, in the system's words where it has them."""
+    said = str(getattr(error, "strerror", None) or error).strip()
+    return said.splitlines()[0] if said else repr(error)

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,29 +21,21 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.answers import stated_answer
 from pad_ray.config import resolve
 from pad_ray.decoding import SearchSettings, Solution, Solver, search_settings
-from pad_ray.errors import ConfigError, StudentError
-from pad_ray.judging import ProgramJudge, SandboxSettings, record_value
+from pad_ray.decoding.settings import check_text_search
+from pad_ray.errors import ConfigError
+from pad_ray.intervals import mean_interval
+from pad_ray.judging import ProgramJudge, SandboxSettings, TextJudge
 from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
-from pad_ray.records import JUDGED_SCHEMA
-from pad_ray.rowflow import ActorStage, run_rows
-from pad_ray.stages import Stage, file_fingerprint, open_stage
-from pad_ray.students import (
-    CARD_FILE,
-    DTYPES,
-    StudentCard,
-    few_shot_preamble,
-    load_student,
-    read_card,
-)
+from pad_ray.repair_accounting import print_repairs, repair_metrics
+from pad_ray.rowflow import ActorStage, run_rows, write_requests
+from pad_ray.stages import Stage, open_stage
+from pad_ray.step_accounting import step_metrics
+from pad_ray.student_files import located, weight_fingerprints
+from pad_ray.students import DTYPES, StudentCard, few_shot_preamble, load_student
 from pad_ray.tasks import Split, Task
 from pad_ray.verifiers import ScorerSettings
-from pad_ray.verifiers.value import CARD_FILE as VERIFIER_FILE
-
-_BOOTSTRAP_SAMPLES = 10_000
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 
 class EvaluationRun(ProblemSettings, SearchSettings):
@@ -55,7 +46,7 @@ class EvaluationRun(ProblemSettings, SearchSettings):
     )
 
     split: Split = "test"
-    """Part of a generated task: train, test, or held_out (arithmetic's unseen templates)."""
+    """Part of a generated task: train, test, or held_out (templates never trained on)."""
     scorers: ScorerSettings = ScorerSettings()
     """Where the judges of steps come from."""
     few_shot: int = Field(0, ge=0)
@@ -151,23 +142,6 @@ def _notes(solution: Solution) -> str | None:
     return json.dumps(notes) if notes else None
 
 
-class TextJudge:
-    """Ray Data stage: judge the answers that chain-of-thought texts state."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        rows = batch.to_pylist()
-        for row in rows:
-            value = stated_answer(row["completion"])
-            if value is None:
-                row["reason"] = "no_answer"
-            else:
-                record_value(row, value, self._task)
-        return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
-
-
 def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
     """Evaluate every student and return their manifests, in order.
 
@@ -181,17 +155,34 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
         name = f"{index}-{Path(student).name}"
         manifests.append(evaluate_student(student, settings, out / name if several else out))
     print_table(manifests)
+    for manifest in manifests:
+        _print_steps(manifest)
+        if "repair" in manifest["metrics"]:
+            print_repairs(Path(manifest["student"]).name, manifest["metrics"]["repair"])
     return manifests
+
+
+def _print_steps(manifest: dict[str, Any]) -> None:
+    steps = manifest["metrics"].get("steps")
+    if steps and steps["wrong_when_right"] is not None:
+        low, high = steps["wrong_when_right_95"]
+        print(
+            f"{Path(manifest['student']).name}: {steps['wrong']:,} of {steps['checked']:,} stated "
+            f"calculations are wrong; of its right answers {steps['wrong_when_right']:.1%} "
+            f"({low:.1%} to {high:.1%}) have one"
+        )
 
 
 def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
     """Evaluate one student into directory `out`, and return its manifest."""
     one = settings.model_copy(update={"student": student})
     task, problems, _ = settings.load()
-    source, card = _located(student)
-    inputs = settings.inputs() | _weights("student", source)
+    source, card = located(student)
+    if card.writes_text:
+        _check_text(card, settings)
+    inputs = settings.inputs() | weight_fingerprints("student", source)
     if settings.scorers.value is not None:
-        inputs |= _weights("verifier", str(resolve(settings.scorers.value)))
+        inputs |= weight_fingerprints("verifier", str(resolve(settings.scorers.value)))
     stage = open_stage(out, "evaluate", one, inputs)
     if stage.complete is not None:
         print(f"evaluate: {out} is complete; nothing to do")
@@ -199,42 +190,40 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     stage.begin()
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
     requests = request_tables(problems, samples=1, rows_per_block=2 * settings.batch_size)
-    judged = run_rows(
-        requests, _stages(source, card, task, settings), out / "work", "evaluate"
-    ).to_table()
-    return _finish(stage, judged.sort_by("row_id"), student)
+    write_requests(requests, out / "work")
+    stages = _stages(source, card, task, settings)
+    judged = run_rows(stages, out / "work", "evaluate").to_table()
+    return _finish(stage, judged.sort_by("row_id"), student, task)
 
 
-def _located(student: str) -> tuple[str, StudentCard]:
-    """Return the student as a worker anywhere can load it, and its card."""
-    if student.startswith("scratch:"):
-        raise StudentError(f"student: {student} is untrained; give the folder of a trained one")
-    path = resolve(Path(student))
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise StudentError(f"student: {path} holds no model (config.json is missing)")
-    if not path.exists() and (student.endswith(".gguf") or student.startswith((".", "/"))):
-        raise StudentError(f"student: {path}: no such file or folder")
-    return str(path) if path.exists() else student, read_card(path, student)
+def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
+    check_text_search(settings)
+    if settings.few_shot:
+        raise ConfigError(
+            f"few_shot: the worked examples are programs, and this student writes format "
+            f"'{card.format}'; leave it 0"
+        )
 
 
-def _weights(part: str, source: str) -> dict[str, str]:
-    path = Path(source)
-    names = (*WEIGHTS, CARD_FILE, VERIFIER_FILE)
-    files = [path] if path.is_file() else [path / name for name in names]
-    return {f"{part}/{f.name}": file_fingerprint(f) for f in files if f.is_file()}
+def worked_examples(task: Task, few_shot: int) -> str:
+    """Return the text that shows a student so many of a task's examples before each question.
+
+    Raises `ConfigError` where the task has fewer.
+    """
+    shown = task.exemplars[:few_shot]
+    if len(shown) < few_shot:
+        raise ConfigError(f"few_shot: {task.name} has {len(shown)} worked examples")
+    return few_shot_preamble((e.question, e.program) for e in shown)
 
 
 def _stages(
     source: str, card: StudentCard, task: Task, settings: EvaluationSettings
 ) -> list[ActorStage]:
-    shown = task.exemplars[: settings.few_shot]
-    if len(shown) < settings.few_shot:
-        raise ConfigError(f"few_shot: {task.name} has {len(shown)} worked examples")
     verifier = settings.scorers.value
     placed = {"value": None if verifier is None else resolve(verifier)}
     asking = Asking(
         source,
-        few_shot_preamble((e.question, e.program) for e in shown),
+        worked_examples(task, settings.few_shot),
         search_settings(settings),
         settings.scorers.model_copy(update=placed),
         settings.sandbox,
@@ -243,7 +232,7 @@ def _stages(
         settings.max_rows,
     )
     judge: ActorStage
-    if card.format == "cot":
+    if card.writes_text:
         judge = ActorStage(TextJudge, {"task": task}, settings.sandbox_actors, 64, 0.5)
     else:
         arguments = {"task": task, "sandbox": settings.sandbox}
@@ -259,9 +248,11 @@ def _stages(
     return [ask, judge]
 
 
-def _finish(stage: Stage, judged: pa.Table, student: str) -> dict[str, Any]:
+def _finish(stage: Stage, judged: pa.Table, student: str, task: Task) -> dict[str, Any]:
     pq.write_table(judged, stage.out / "predictions.parquet")
     metrics = measure(judged)
+    if stage.record["settings"]["strategy"] == "repair":
+        metrics["repair"] = repair_metrics(judged, task)
     manifest = stage.finish({"student": student, "metrics": metrics})
     shutil.rmtree(stage.out / "work")
     return manifest
@@ -270,38 +261,39 @@ def _finish(stage: Stage, judged: pa.Table, student: str) -> dict[str, Any]:
 def measure(judged: pa.Table) -> dict[str, Any]:
     """Return accuracy (exact, with its 95% bootstrap interval, and rounded), cost and failures.
 
-    `judged` has `JUDGED_SCHEMA`, one row a problem. Shares are of all problems; `tokens` and
+    `judged` has `JUDGED_SCHEMA`, one row a problem. Shares are of all problems; `executes` is None
+    for a student of texts, `steps` (see `step_metrics`) for one of programs; `tokens` and
     `solve_s` (seconds, of a batch shared out evenly) are means over problems.
     """
     right = pc.is_null(judged["reason"]).to_numpy(zero_copy_only=False)
     rounded = pc.fill_null(judged["rounded_match"], False).to_numpy(zero_copy_only=False)
-    executes = pc.fill_null(pc.equal(judged["status"], "ok"), False)
     return {
         "problems": judged.num_rows,
         "accuracy": float(right.mean()),
-        "accuracy_95": bootstrap_interval(right),
+        "accuracy_95": mean_interval(right),
         "accuracy_rounded": float(rounded.mean()),
-        "executes": float(executes.to_numpy(zero_copy_only=False).mean()),
+        "executes": _executes(judged),
         "tokens": _mean(judged["completion_tokens"]),
         "solve_s": _mean(judged["solve_s"]),
+        "steps": step_metrics(judged),
         "failures": failure_classes(judged),
     }
+
+
+def _executes(judged: pa.Table) -> float | None:
+    """Return the share of programs that run to their end; None for texts, which are not run."""
+    if (
+        judged["program"].null_count == judged.num_rows
+        and judged["chain_of_thought"].null_count == 0
+    ):
+        return None
+    ended = pc.fill_null(pc.equal(judged["status"], "ok"), False)
+    return float(ended.to_numpy(zero_copy_only=False).mean())
 
 
 def _mean(column: pa.ChunkedArray) -> float | None:
     mean = pc.mean(column).as_py()
     return None if mean is None else round(float(mean), 4)
-
-
-def bootstrap_interval(right: Sequence[bool] | np.ndarray, seed: int = 0) -> list[float]:
-    """Return the 95% percentile bootstrap interval of a mean of 0/1 outcomes.
-
-    Resampling n outcomes with replacement makes their sum binomial, so the sums are drawn at once.
-    """
-    n = len(right)
-    sums = np.random.default_rng(seed).binomial(n, float(np.mean(right)), _BOOTSTRAP_SAMPLES)
-    low, high = np.percentile(sums / n, [2.5, 97.5])
-    return [float(low), float(high)]
 
 
 def failure_classes(judged: pa.Table) -> dict[str, int]:
@@ -341,14 +333,19 @@ def table_rows(manifests: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]
         failures = list(metrics["failures"].items())[:3]
         yield (
             Path(manifest["student"]).name,
-            problem_set_name(manifest["config"]),
+            problem_set_of(manifest),
             str(metrics["problems"]),
             f"{metrics['accuracy']:.1%}",
             f"{low:.1%} to {high:.1%}",
             f"{metrics['accuracy_rounded']:.1%}",
-            f"{metrics['executes']:.1%}",
+            "not run" if metrics["executes"] is None else f"{metrics['executes']:.1%}",
             ", ".join(f"{name} {count}" for name, count in failures) or "none",
         )
+
+
+def problem_set_of(manifest: dict[str, Any]) -> str:
+    """Return the name of what an evaluation's or an ensemble's problems are."""
+    return problem_set_name(manifest.get("problem_set") or manifest["config"])
 
 
 def problem_set_name(config: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import ast
 import re
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pad_ray.programs import parse_program
@@ -158,7 +158,6 @@ def _code_chunks(text: str) -> list[_Chunk]:
     """Return the top-level statements of the text in order, without the prose."""
     pieces = _pieces(text)
     chunks: list[_Chunk] = []
-    bound: set[str] = set()
     at, budget = 0, _MERGE_BUDGET
     while at < len(pieces):
         chunk, end = _chunk(pieces[at]), at + 1
@@ -168,8 +167,7 @@ def _code_chunks(text: str) -> list[_Chunk]:
                 end, budget = end + 1, budget - 1
                 chunk = _chunk("\n".join(pieces[at:end]))
         at = end if chunk else at + 1
-        if chunk and chunk.nodes and all(_is_code(node, bound) for node in chunk.nodes):
-            bound |= _bound(chunk.nodes)
+        if chunk and chunk.nodes and all(_is_code(node, chunks) for node in chunk.nodes):
             chunks.append(chunk)
     return chunks
 
@@ -207,13 +205,13 @@ def _is_open(text: str) -> bool:
     return opened > closed or any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
 
 
-def _is_code(node: ast.stmt, bound: set[str]) -> bool:
+def _is_code(node: ast.stmt, above: Sequence[_Chunk]) -> bool:
     """Tell code from prose that happens to parse, such as "Done" or "Answer: 42"."""
     if isinstance(node, ast.AnnAssign):
         return node.value is not None
     if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call):
         names = _loaded([node])
-        return bool(names) and names <= bound
+        return bool(names) and names <= _bound(node for chunk in above for node in chunk.nodes)
     return isinstance(node, (*_DEFINITION, *_STEP, ast.Expr, ast.Assert))
 
 
@@ -255,6 +253,8 @@ def _loaded(nodes: Iterable[ast.AST]) -> set[str]:
 
 def _with_entry(chunks: list[_Chunk], entry: _Chunk, function: ast.FunctionDef) -> str:
     """Return the entry with the imports above it and whatever else it needs, in order."""
+    if len(chunks) == 1:
+        return with_return(entry.text, function).strip()
     binders: defaultdict[str, list[_Chunk]] = defaultdict(list)
     for chunk in chunks:
         if chunk is not entry and not _entry_of(chunk):

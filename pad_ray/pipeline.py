@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import Field
 
-from pad_ray.config import Settings, resolve, validate
+from pad_ray.config import Settings, resolve, validate_with
 from pad_ray.evaluation import (
     EvaluationRun,
     EvaluationSettings,
     evaluate_student,
     print_table,
-    problem_set_name,
+    problem_set_of,
 )
 from pad_ray.report import StageResult, write_report
-from pad_ray.stages import fingerprint, stage_record, write_json
+from pad_ray.stages import stage_folder, write_json
 from pad_ray.synthesis import SynthesisRun, SynthesisSettings, synthesize
 from pad_ray.training import TrainingSettings, train
+from pad_ray.training_run import lesson_inputs
 from pad_ray.training_settings import TrainingHyperparameters
 
 
@@ -44,9 +45,6 @@ class PipelineSettings(Settings):
     """Question shown in the closing line, as an example of asking the student."""
 
 
-S = TypeVar("S", bound=Settings)
-
-
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     """Run the stages that are not complete, write the report, and return the metrics."""
     out = resolve(settings.out)
@@ -60,42 +58,46 @@ def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     print_table([result.manifest for result in evaluation])
     print(f"report: {report}")
     print(f"metrics: {out / 'metrics.json'}")
+    student = _name_student(training.folder, out)
     question = settings.ask or "..."
-    print(f'ask the student: python jobs/solve.py --student {training.folder} "{question}"')
+    print(f'ask the student: python jobs/solve.py --student {student} "{question}"')
     return metrics
 
 
-def _stage_folder(out: Path, name: str, run: Settings, inputs: Sequence[str]) -> Path:
-    record = stage_record(run, {str(i): value for i, value in enumerate(inputs)})
-    return out / f"{name}-{fingerprint(record)[:8]}"
-
-
-def _with(model: type[S], run: Settings, **places: Any) -> S:
-    return validate(model, {**run.model_dump(), **places})
+def _name_student(folder: Path, out: Path) -> Path:
+    """Let `student` in the output folder lead to the newest one, as served settings name it."""
+    link, fresh = out / "student", out / "student.new"
+    if link.exists() and not link.is_symlink():
+        return folder
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)
+    return link
 
 
 def _synthesize(run: SynthesisRun, out: Path) -> StageResult:
-    folder = _stage_folder(
+    folder = stage_folder(
         out, f"synthesis-{_file_name(run.task)}", run, list(run.inputs().values())
     )
-    return StageResult(folder, synthesize(_with(SynthesisSettings, run, out=folder)))
+    return StageResult(folder, synthesize(validate_with(SynthesisSettings, run, out=folder)))
 
 
 def _train(
     run: TrainingHyperparameters, synthesis: Sequence[StageResult], out: Path
 ) -> StageResult:
     inputs = [result.manifest["fingerprint"] for result in synthesis]
-    folder = _stage_folder(out, "student", run, inputs)
+    inputs += lesson_inputs(run).values()
+    folder = stage_folder(out, "student", run, inputs)
     data = [result.folder for result in synthesis]
-    return StageResult(folder, train(_with(TrainingSettings, run, data=data, out=folder)))
+    return StageResult(folder, train(validate_with(TrainingSettings, run, data=data, out=folder)))
 
 
 def _evaluate(run: EvaluationRun, training: StageResult, out: Path) -> StageResult:
     inputs = [training.manifest["fingerprint"], *run.inputs().values()]
     name = f"evaluation-{_file_name(run.task)}-{run.split}"
-    folder = _stage_folder(out, name, run, inputs)
+    folder = stage_folder(out, name, run, inputs)
     student = str(training.folder)
-    settings = _with(EvaluationSettings, run, student=student, out=folder)
+    settings = validate_with(EvaluationSettings, run, student=student, out=folder)
     return StageResult(folder, evaluate_student(student, settings, folder))
 
 
@@ -115,7 +117,7 @@ def _metrics(
         ],
         "training": {name: training.manifest[name] for name in keep},
         "evaluation": [
-            {"problem_set": problem_set_name(r.manifest["config"]), "wall_s": r.manifest["wall_s"]}
+            {"problem_set": problem_set_of(r.manifest), "wall_s": r.manifest["wall_s"]}
             | r.manifest["metrics"]
             for r in evaluation
         ],

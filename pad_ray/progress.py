@@ -48,12 +48,20 @@ def _show_bar(
         TextColumn("{task.fields[remark]}"),
     )
     with Progress(*columns, console=Console()) as progress:
-        task = progress.add_task(title, total=total, remark="")
+        started = time.monotonic()
+        first = poll()[0]
+        task = progress.add_task(title, total=total, completed=first, remark="")
         ended = False
         while not ended:
             ended = stop.wait(_POLL_S)
             done, remark = poll()
-            progress.update(task, completed=done, remark=remark)
+            pace = _pace((done - first) / (time.monotonic() - started))
+            progress.update(task, completed=done, remark=f"{pace} {remark}")
+
+
+def _pace(a_second: float) -> str:
+    """Write how many are done a second, or a minute where that is few."""
+    return f"{a_second:,.0f}/s" if a_second >= 10 else f"{a_second * 60:,.0f}/min"
 
 
 def _print_lines(
@@ -70,4 +78,7 @@ def _print_lines(
         shown = done
         elapsed = time.monotonic() - started
         left = elapsed / max(1, done - first) * (total - done)
-        print(f"{title}: {done}/{total} in {elapsed:.0f} s, about {left:.0f} s left {remark}")
+        pace = _pace((done - first) / elapsed)
+        print(
+            f"{title}: {done}/{total} in {elapsed:.0f} s, {pace}, about {left:.0f} s left {remark}"
+        )

@@ -6,50 +6,28 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, groupby, zip_longest
+from itertools import chain, count, groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from pad_ray.dataset_card import holds_texts
 from pad_ray.errors import DataError
-from pad_ray.evaluation import failure_class, problem_set_name
+from pad_ray.evaluation import failure_class, problem_set_of
+from pad_ray.funnel import funnel_bars
+from pad_ray.pages import in_turn, page_template, shown_value
+from pad_ray.reasons import REASONS
 from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, funnel_figure, loss_figure
 from pad_ray.stages import write_text
 
-__all__ = ["StageResult", "write_report"]
+__all__ = ["StageResult", "loss_points", "metric_lines", "write_report"]
 
-REASONS = {
-    "teacher_error": "the teacher gave no answer",
-    "no_program": "the text holds no program",
-    "no_answer": "the text states no answer",
-    "error": "the program raised an exception, or its result is no plain value",
-    "timeout": "the program ran over the time limit",
-    "memory": "the program ran over the memory limit",
-    "forbidden": "the program did something that the sandbox does not allow",
-    "crashed": "the program ended without a result",
-    "invalid": "the text is no Python, or defines no solution()",
-    "wrong_answer": "the program ran, but its result is not the gold answer",
-    "duplicate": "right, but the problem has the same program already",
-}
-_FUNNEL = (
-    "A program was found",
-    "It ran to its end",
-    "Its answer is right",
-    "Verified: kept for training",
-)
-_RUN = 1
-# The step of `_FUNNEL` in which a sample is lost; every other reason is an outcome of its run.
-_LOST_IN = {"teacher_error": 0, "no_program": 0, "wrong_answer": 2, "duplicate": 3}
 _EXAMPLES = 10
 _EXAMPLE_COLUMNS = [
     *("row_id", "question", "answer", "program", "completion", "value"),
     *("error_type", "message", "reason", "teacher_notes"),
 ]
-_LONGEST_TEXT = 2_000
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,10 +50,10 @@ def write_report(
     Raises `DataError` if a stage's metrics.jsonl or predictions.parquet cannot be read.
     """
     sources = _names(synthesis, [_source_name(result.manifest) for result in synthesis])
-    sets = _names(evaluation, [problem_set_name(r.manifest["config"]) for r in evaluation])
+    sets = _names(evaluation, [problem_set_of(r.manifest) for r in evaluation])
     metrics = [result.manifest["metrics"] for result in evaluation]
     stages = [*synthesis, training, *evaluation]
-    text = _template().render(
+    text = page_template("report.html.j2").render(
         title=title,
         synthesis=list(map(_synthesis, sources, synthesis, count())),
         simulated=any("simulated" in result.manifest["teacher"] for result in synthesis),
@@ -91,52 +69,6 @@ def write_report(
         reasons=REASONS,
     )
     write_text(path, text)
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("pad_ray", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": duration,
-        "million": million,
-        "clip": clip,
-        "yaml": _yaml,
-    }
-    return environment.get_template("report.html.j2")
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people do: 4.2 s, 1 min 28 s, 2 h 5 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def million(number: int) -> str:
-    """Write a number of parameters to three figures: 910,000, 7.12 million, 1.54 billion."""
-    for size, word in ((1e9, "billion"), (1e6, "million")):
-        if number >= size:
-            return f"{number / size:.3g} {word}"
-    return f"{number:,}"
-
-
-def clip(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Shorten a text and say by how much."""
-    rest = len(text) - longest
-    return text if rest <= 0 else f"{text[:longest]} … ({rest:,} more characters)"
-
-
-def _yaml(config: Mapping[str, Any]) -> str:
-    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
 def _source_name(manifest: Mapping[str, Any]) -> str:
@@ -158,27 +90,15 @@ def _synthesis(name: str, result: StageResult, index: int) -> dict[str, Any]:
     figure = funnel_figure(
         f"funnel-{index}",
         f"Samples left after each step, {name}; the table below has the numbers",
-        _funnel(result.manifest["counts"]),
+        funnel_bars(result.manifest["counts"], holds_texts(result.manifest)),
     )
     return {"name": name, "figure": figure, **result.manifest}
 
 
-def _funnel(counts: Mapping[str, Any]) -> list[Bar]:
-    total, left = counts["rows"], counts["rows"]
-    bars = [Bar("Samples", 1.0, f"{total:,}")]
-    for step, label in enumerate(_FUNNEL):
-        lost = {n: c for n, c in counts["by_reason"].items() if _LOST_IN.get(n, _RUN) == step}
-        before, left = left, left - sum(lost.values())
-        note = ", ".join(f"{samples:,} {name}" for name, samples in lost.items())
-        value = f"{left:,} ({left / total:.1%})"
-        bars.append(Bar(label, left / total, value, before / total, note=note and f"− {note}"))
-    return bars
-
-
 def _training(result: StageResult) -> dict[str, Any]:
-    lines = _metric_lines(result.folder / "metrics.jsonl")
-    train = list(_points(lines, "loss"))
-    validation = list(_points(lines, "validation_loss"))
+    lines = metric_lines(result.folder / "metrics.jsonl")
+    train = list(loss_points(lines, "loss"))
+    validation = list(loss_points(lines, "validation_loss"))
     best = result.manifest["best_step"]
     title = "Training and validation loss by optimizer step"
     return {
@@ -193,7 +113,8 @@ def _training(result: StageResult) -> dict[str, Any]:
     }
 
 
-def _metric_lines(path: Path) -> list[dict[str, Any]]:
+def metric_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a training run's metrics.jsonl; `DataError` names a line at fault."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -207,7 +128,7 @@ def _metric_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _points(lines: Iterable[Mapping[str, Any]], field: str) -> Iterator[LossPoint]:
+def loss_points(lines: Iterable[Mapping[str, Any]], field: str) -> Iterator[LossPoint]:
     """Yield the finite losses: without validation rows, or after an overflow, it is NaN."""
     for line in lines:
         loss = line.get(field)
@@ -234,7 +155,7 @@ def _examples(names: Sequence[str], evaluation: Sequence[StageResult]) -> list[d
         rows = [{**row, "set": name, "order": index} for row in _predictions(result.folder)]
         right.append([row for row in rows if row["reason"] is None])
         wrong.append(_classes_in_turn([row for row in rows if row["reason"] is not None]))
-    rights, wrongs = _in_turn(right), _in_turn(wrong)
+    rights, wrongs = in_turn(right), in_turn(wrong)
     failing = wrongs[: max(_EXAMPLES // 2, _EXAMPLES - len(rights))]
     chosen = [*failing, *rights[: _EXAMPLES - len(failing)]]
     return sorted(chosen, key=lambda row: (row["order"], row["reason"] is not None, row["row_id"]))
@@ -250,17 +171,11 @@ def _predictions(folder: Path) -> list[dict[str, Any]]:
         {
             **row,
             "failure": failure_class(row) if row["reason"] else None,
-            "given": _shown_value(row["value"]),
+            "given": shown_value(row["value"]),
             "tree": _tree(row["teacher_notes"]),
         }
         for row in table.sort_by("row_id").to_pylist()
     ]
-
-
-def _shown_value(value: str | None) -> str | None:
-    """Show a text answer without the quotes of its JSON."""
-    decoded = None if value is None else json.loads(value)
-    return decoded if isinstance(decoded, str) else value
 
 
 def _tree(notes: str | None) -> list[dict[str, Any]]:
@@ -276,13 +191,7 @@ def _tree(notes: str | None) -> list[dict[str, Any]]:
 
 def _classes_in_turn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ordered = sorted(rows, key=lambda row: str(row["failure"]))
-    return _in_turn([list(group) for _, group in groupby(ordered, lambda row: row["failure"])])
-
-
-def _in_turn(groups: Iterable[Sequence[T]]) -> list[T]:
-    """Merge groups: the first of each, then the second of each, and so on."""
-    turns = zip_longest(*([(item,) for item in group] for group in groups), fillvalue=())
-    return [item for turn in turns for place in turn for item in place]
+    return in_turn([list(group) for _, group in groupby(ordered, lambda row: row["failure"])])
 
 
 def _versions(stages: Iterable[StageResult]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from warnings import catch_warnings, filterwarnings
@@ -14,9 +14,18 @@ from warnings import catch_warnings, filterwarnings
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator
 
-__all__ = ["Bar", "LossPoint", "accuracy_figure", "funnel_figure", "loss_figure"]
+__all__ = [
+    "SERIES",
+    "Bar",
+    "LossPoint",
+    "accuracy_figure",
+    "funnel_figure",
+    "histogram_figure",
+    "loss_figure",
+    "render",
+]
 
 # Matplotlib takes colours, not CSS: each of these stands for one and is replaced in the SVG,
 # so that a figure follows the page from light to dark.
@@ -28,6 +37,8 @@ _CSS = {
     _FIRST: "var(--first)",
     _SECOND: "var(--second)",
 }
+# Colours of things side by side, in their order.
+SERIES = (_FIRST, _SECOND, _MUTED, _TEXT)
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -74,12 +85,22 @@ class LossPoint:
 
 def funnel_figure(name: str, title: str, bars: Sequence[Bar]) -> str:
     """Draw what is left after each step, as shares of all samples. `name` is unique on a page."""
-    return _render(name, title, lambda: _bars(bars, pitch=0.64, ticks=False))
+    return render(name, title, lambda: _bars(bars, pitch=0.64, ticks=False))
 
 
 def accuracy_figure(name: str, title: str, bars: Sequence[Bar]) -> str:
     """Draw one accuracy a problem set with its interval. `name` is unique on a page."""
-    return _render(name, title, lambda: _bars(bars, pitch=0.48, ticks=True))
+    return render(name, title, lambda: _bars(bars, pitch=0.48, ticks=True))
+
+
+def histogram_figure(
+    name: str, title: str, counts: Sequence[int], ticks: Mapping[float, str], axis: str
+) -> str:
+    """Draw one upright bar a count, at 0, 1, 2 …, with `ticks` below and `axis` for what they are.
+
+    Counts are non-negative. `name` is unique on a page.
+    """
+    return render(name, title, lambda: _histogram(counts, ticks, axis))
 
 
 def loss_figure(
@@ -94,10 +115,11 @@ def loss_figure(
     The points must be finite. Long training curves are drawn as means over equal runs of points.
     The axis is logarithmic where losses span more than a factor of 30.
     """
-    return _render(name, title, lambda: _losses(train, validation, best_step))
+    return render(name, title, lambda: _losses(train, validation, best_step))
 
 
-def _render(name: str, title: str, draw: Callable[[], Figure]) -> str:
+def render(name: str, title: str, draw: Callable[[], Figure]) -> str:
+    """Return a drawn figure as an inline SVG element; `name` is unique on a page."""
     with style.context(["default", {**_STYLE, "svg.hashsalt": name}]), catch_warnings():
         # The reader's browser has fonts of its own; matplotlib's need not hold every glyph.
         filterwarnings("ignore", "Glyph .* missing from font")
@@ -153,6 +175,22 @@ def _bar(axes: Axes, top: float, bar: Bar) -> None:
     if bar.interval is not None:
         ends = [middle, middle]
         axes.plot(bar.interval, ends, "|-", color=_TEXT, markersize=9, clip_on=False)
+
+
+def _histogram(counts: Sequence[int], ticks: Mapping[float, str], axis: str) -> Figure:
+    figure = Figure(figsize=(_WIDTH, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.grid(axis="y", color=_RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.bar(range(len(counts)), counts, width=0.85, color=_FIRST)
+    axes.set_ylim(0, max([*counts, 1]) * 1.05)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xlabel(axis)
+    return figure
 
 
 def _shortened(label: str) -> str:

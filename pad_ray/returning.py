@@ -6,14 +6,24 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-__all__ = ["returns_value", "with_return"]
+__all__ = ["BLOCKS", "returns_value", "with_return"]
 
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _SCOPES = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
 
 def returns_value(function: ast.FunctionDef) -> bool:
     """Say whether the function itself, nested ones apart, returns something somewhere."""
-    return any(isinstance(node, ast.Return) and node.value for node in _own_nodes(function))
+    stack: list[ast.AST] = list(function.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Return) and node.value:
+            return True
+        # A return is a statement, so only blocks of statements need a visit.
+        if not isinstance(node, _SCOPES):
+            for block in BLOCKS:
+                stack.extend(getattr(node, block, ()))
+    return False
 
 
 def with_return(text: str, function: ast.FunctionDef) -> str:
@@ -41,8 +51,13 @@ def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, _SCOPES):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+        if isinstance(node, _SCOPES):
+            continue
+        below = ast.iter_child_nodes(node)
+        if isinstance(node, ast.comprehension):
+            # Its variables are gone when it ends.
+            below = (child for child in below if child is not node.target)
+        stack.extend(reversed(list(below)))
 
 
 def _last_assigned(function: ast.FunctionDef) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,62 +16,111 @@ from ray.data import ActorPoolStrategy, DataContext, SaveMode
 from ray.data.checkpoint import CheckpointConfig
 
 from pad_ray.errors import ResourceError
+from pad_ray.parquet_folder import footer_of, rows_of
 from pad_ray.progress import watch
 from pad_ray.runtime import cluster_resources, connect
+from pad_ray.storage import arrow_filesystem, key_of, parquet_dataset, remove_folder
 
 ROW_ID = "row_id"
+REQUESTS = "requests"
+# The name that Hadoop and Spark give to the mark of a whole folder; readers of Parquet skip it.
+_WHOLE = "_SUCCESS"
 
 
 @dataclass(frozen=True)
 class ActorStage:
     """A callable class that maps a batch of rows (a `pyarrow.Table`) to another one.
 
-    `actors` is a fixed pool size, or (least, most) for one that grows with the load.
+    `actors` is a fixed pool size, or (least, most) for one that grows with the load. Without
+    `batch_size` a batch is a block, as it was written in the requests.
     """
 
     make: Callable[..., Any]
     arguments: dict[str, Any]
     actors: int | tuple[int, int]
-    batch_size: int
+    batch_size: int | None = None
     cpus: float = 1.0
     gpus: float = 0.0
 
+    @property
+    def least(self) -> int:
+        """How many actors it starts with."""
+        return self.actors[0] if isinstance(self.actors, tuple) else self.actors
+
+
+@dataclass(frozen=True)
+class DatasetStage:
+    """A function of whole datasets, such as an engine that brings its own actors."""
+
+    apply: Callable[[ray.data.Dataset], ray.data.Dataset]
+    cpus: float
+    gpus: float
+
+    @property
+    def least(self) -> int:
+        return 1
+
+
+FlowStage = ActorStage | DatasetStage
+
 
 def run_rows(
-    requests: Iterator[pa.Table], stages: Sequence[ActorStage], work: Path, title: str
+    stages: Sequence[FlowStage],
+    work: Path,
+    title: str,
+    remark: Callable[[], str] = lambda: "",
+    may_drop: bool = False,
 ) -> pads.Dataset:
-    """Map every request row through the stages and return the written rows.
+    """Map every row of `write_requests` through the stages and return the written rows.
 
-    `requests` yields one table a block; each has a unique `row_id` column that every stage keeps.
     A block is what an interruption costs at most. Called again with the same `work` directory,
-    it runs only the rows that are not yet written.
+    it runs only the rows that are not yet written; with `may_drop` stages may leave rows out,
+    which then count as not yet written. `remark` is shown beside the progress.
     """
     connect()
-    shards = _write_requests(requests, work / "requests")
-    files = sorted(str(path) for path in shards.glob("*.parquet"))
+    shards = work / REQUESTS
+    files = sorted(key_of(path) for path in shards.glob("*.parquet"))
     done = work / "done"
     _check_actors_fit(stages)
     checkpoint = work / "checkpoint"
-    total = pads.dataset(shards, format="parquet").count_rows()
-    with _checkpointed(checkpoint), watch(title, total, lambda: (_rows_done(checkpoint), "")):
-        rows = ray.data.read_parquet(files, override_num_blocks=len(files))
+    total = rows_of([shards])
+    counter = _RowsDone(checkpoint)
+    if done.is_dir() and rows_of([done]) == total:
+        return parquet_dataset(done)
+    with _checkpointed(checkpoint), watch(title, total, lambda: (counter.rows(), remark())):
+        rows = ray.data.read_parquet(
+            files, filesystem=arrow_filesystem(work), override_num_blocks=len(files)
+        )
         for stage in stages:
-            rows = _apply(rows, stage)
-        rows.write_parquet(str(done), mode=SaveMode.APPEND)
-    return _complete_rows(done, total)
+            rows = stage.apply(rows) if isinstance(stage, DatasetStage) else _apply(rows, stage)
+        rows.write_parquet(key_of(done), filesystem=arrow_filesystem(work), mode=SaveMode.APPEND)
+    lacking = total - rows_of([done])
+    if lacking and not (may_drop and lacking > 0):
+        raise RuntimeError(f"{done}: {total - lacking} rows written, {total} wanted")
+    done.mkdir(parents=True, exist_ok=True)  # where every row was dropped, there is none
+    return parquet_dataset(done)
 
 
-def _write_requests(requests: Iterator[pa.Table], folder: Path) -> Path:
-    if folder.is_dir():
-        return folder
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+def requests_are_written(work: Path) -> bool:
+    """Tell whether all blocks of a flow are there."""
+    return (work / REQUESTS / _WHOLE).is_file()
+
+
+def write_requests(requests: Iterable[pa.Table], work: Path) -> None:
+    """Write the blocks of a flow, one table each, unless they are there.
+
+    Each row has a unique `row_id`, which every stage keeps.
+    """
+    if requests_are_written(work):
+        return
+    folder = work / REQUESTS
+    remove_folder(folder)
+    folder.mkdir(parents=True)
     for index, table in enumerate(requests):
-        pq.write_table(table, partial / f"part-{index:06d}.parquet")
-    # Renamed when whole: a run killed before this line writes its requests again.
-    partial.rename(folder)
-    return folder
+        place = key_of(folder / f"part-{index:06d}.parquet")
+        pq.write_table(table, place, filesystem=arrow_filesystem(folder))
+    # A run killed before this line writes its requests again.
+    (folder / _WHOLE).touch()
 
 
 @contextmanager
@@ -80,7 +128,10 @@ def _checkpointed(path: Path) -> Iterator[None]:
     context = DataContext.get_current()
     before = context.checkpoint_config
     context.checkpoint_config = CheckpointConfig(
-        id_column=ROW_ID, checkpoint_path=str(path), delete_checkpoint_on_success=False
+        id_column=ROW_ID,
+        checkpoint_path=key_of(path),
+        override_filesystem=arrow_filesystem(path),
+        delete_checkpoint_on_success=False,
     )
     # The newer reader folds small files into one block, and a block is what is saved at once.
     reader, context.use_datasource_v2 = context.use_datasource_v2, False
@@ -92,27 +143,23 @@ def _checkpointed(path: Path) -> Iterator[None]:
 
 
 def _apply(rows: ray.data.Dataset, stage: ActorStage) -> ray.data.Dataset:
-    least, most = stage.actors if isinstance(stage.actors, tuple) else (stage.actors, stage.actors)
+    most = stage.actors[1] if isinstance(stage.actors, tuple) else stage.actors
     return rows.map_batches(
         stage.make,
         fn_constructor_kwargs=stage.arguments,
         batch_size=stage.batch_size,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=ActorPoolStrategy(min_size=least, max_size=most),
+        compute=ActorPoolStrategy(min_size=stage.least, max_size=most),
         num_cpus=stage.cpus,
         num_gpus=stage.gpus or None,
     )
 
 
-def _check_actors_fit(stages: Sequence[ActorStage]) -> None:
+def _check_actors_fit(stages: Sequence[FlowStage]) -> None:
     have = cluster_resources()
     for kind, field in (("CPU", "cpus"), ("GPU", "gpus")):
-        need = sum(
-            (stage.actors[0] if isinstance(stage.actors, tuple) else stage.actors)
-            * float(getattr(stage, field))
-            for stage in stages
-        )
+        need = sum(stage.least * float(getattr(stage, field)) for stage in stages)
         # Reading and the row checkpoint's filter each take a CPU beside the actors.
         need += 2 if kind == "CPU" else 0
         if need > have.get(kind, 0):
@@ -122,18 +169,17 @@ def _check_actors_fit(stages: Sequence[ActorStage]) -> None:
             )
 
 
-def _rows_done(checkpoint: Path) -> int:
-    """Count the row ids that are checkpointed; a file may vanish while it is committed."""
-    done = 0
-    for path in checkpoint.glob("*.parquet"):
-        with suppress(OSError, pa.ArrowInvalid):
-            if ".pending" not in path.name:
-                done += pq.read_metadata(path).num_rows
-    return done
+class _RowsDone:
+    """Counts the row ids that are checkpointed, reading each file once."""
 
+    def __init__(self, checkpoint: Path) -> None:
+        self._checkpoint = checkpoint
+        self._counted: dict[str, int] = {}
 
-def _complete_rows(done: Path, wanted: int) -> pads.Dataset:
-    rows = pads.dataset(done, format="parquet")
-    if rows.count_rows() != wanted:
-        raise RuntimeError(f"{done}: {rows.count_rows()} rows written, {wanted} wanted")
-    return rows
+    def rows(self) -> int:
+        for path in self._checkpoint.glob("*.parquet"):
+            # A file may vanish while it is committed.
+            with suppress(OSError, pa.ArrowInvalid):
+                if path.name not in self._counted and ".pending" not in path.name:
+                    self._counted[path.name] = footer_of(path).num_rows
+        return sum(self._counted.values())

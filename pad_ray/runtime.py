@@ -13,9 +13,15 @@ import ray.data
 from pad_ray.errors import ResourceError
 
 # Ray Data's row checkpointing and fixed actor pools need a few logical CPUs side by side and
-# deadlock with two; on small machines a local Ray counts each core more than once.
-_LOCAL_CPUS = 4
+# deadlock with two; on small machines a local Ray counts each core more than once, so that a
+# teacher, two sandboxes, reading, filtering and writing find room.
+_LOCAL_CPUS = 6
 _OBJECT_STORE_BYTES = 512 * 1024**2
+
+
+def local_cpus(cores: int) -> int:
+    """Return the logical CPUs of a local Ray on so many cores."""
+    return max(_LOCAL_CPUS, cores)
 
 
 def connect() -> None:
@@ -37,7 +43,7 @@ def connect() -> None:
             with _silent_stderr():
                 ray.init(
                     "local",
-                    num_cpus=max(_LOCAL_CPUS, os.cpu_count() or 1),
+                    num_cpus=local_cpus(os.cpu_count() or 1),
                     object_store_memory=_OBJECT_STORE_BYTES,
                     logging_level=logging.ERROR,
                     log_to_driver=False,

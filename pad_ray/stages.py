@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import yaml
 
 import pad_ray
 from pad_ray.config import Settings
-from pad_ray.errors import ConfigError, DataError
+from pad_ray.errors import ConfigError, DataError, reason_of
+from pad_ray.storage import is_remote
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
@@ -24,13 +26,21 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Stage:
-    """An open stage directory; `complete` holds the manifest of an earlier, finished run."""
+    """An open stage directory; `complete` holds the manifest of an earlier, finished run.
+
+    `laps` are the seconds of its parts so far, of this run alone.
+    """
 
     out: Path
     job: str
     record: dict[str, Any]
     started: float
     complete: dict[str, Any] | None
+    laps: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, part: str) -> None:
+        """Note that a part of the stage has just ended; the manifest tells how long each took."""
+        self.laps[part] = round(time.time() - self.started - sum(self.laps.values()), 3)
 
     @property
     def fingerprint(self) -> str:
@@ -43,10 +53,11 @@ class Stage:
             self.out.mkdir(parents=True, exist_ok=True)
             write_text(self.out / CONFIG, text)
         except OSError as error:
-            raise ConfigError(f"out: cannot write in {self.out}: {error.strerror}") from error
+            raise ConfigError(f"out: cannot write in {self.out}: {reason_of(error)}") from error
 
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Write the manifest, which marks the stage as complete, and return it."""
+        self.lap("finish")
         manifest = {
             "job": self.job,
             "fingerprint": self.fingerprint,
@@ -55,6 +66,7 @@ class Stage:
             "inputs": self.record["inputs"],
             "versions": versions(),
             "wall_s": round(time.time() - self.started, 3),
+            "seconds": self.laps,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_json(self.out / MANIFEST, manifest)
@@ -73,12 +85,18 @@ def file_fingerprint(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def stage_record(settings: Settings, inputs: dict[str, str]) -> dict[str, Any]:
     """Return what decides a stage's rows: its settings and its inputs' fingerprints."""
     return {"settings": settings.row_settings(), "inputs": inputs}
+
+
+def stage_folder(out: Path, name: str, run: Settings, inputs: Sequence[str]) -> Path:
+    """Return the folder of one stage among others, named after its settings and inputs too."""
+    record = stage_record(run, {str(i): value for i, value in enumerate(inputs)})
+    return out / f"{name}-{fingerprint(record)[:8]}"
 
 
 def open_stage(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
@@ -123,6 +141,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def input_fingerprints(name: str, folders: Sequence[Path]) -> dict[str, str]:
+    """Return the fingerprints of finished stages as the inputs of another one, numbered."""
+    return {f"{name}_{i}": read_manifest(f)["fingerprint"] for i, f in enumerate(folders)}
+
+
+def refuse_augmented(name: str, folders: Sequence[Path], instead: str) -> None:
+    """Raise `DataError` for a directory of `augment`: its rejected programs are no wrong ones."""
+    for folder in folders:
+        if read_manifest(folder).get("job") == "augment":
+            raise DataError(f"{name}: {folder} was made by job 'augment'; {instead}")
+
+
+def print_reasons(by_reason: Mapping[str, int]) -> None:
+    """Print how many rows were rejected, a line a reason."""
+    for reason, count in by_reason.items():
+        print(f"  {reason:<14}{count}")
+
+
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
     packages = ("ray", "torch", "transformers", "deepspeed", "pyarrow")
@@ -140,6 +176,9 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text at once or not at all: a reader never sees half a file."""
+    if is_remote(path):  # an object appears whole
+        path.write_text(text, encoding="utf-8")
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -7,7 +7,7 @@ A student comes from a hub id, a local folder, a GGUF file or a from-scratch con
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,17 +28,26 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from pad_ray.errors import ConfigError, StudentError
+from pad_ray.errors import ConfigError, StudentError, reason_of
 
-TargetFormat = Literal["program", "cot"]
+# What a student writes: a program, a chain of thought that ends in the answer, or that alone.
+TargetFormat = Literal["program", "cot", "answer"]
+TEXT_FORMATS: frozenset[str] = frozenset({"cot", "answer"})
 CARD_FILE = "pad_ray_student.json"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 _SOURCES: dict[TargetFormat, str] = {
     "program": "Question: {question}\nProgram:\n",
     "cot": "Question: {question}\nAnswer:\n",
+    "answer": "Question: {question}\nFinal answer:\n",
 }
 _PAD, _EOS = "<pad>", "</s>"
+_LONGEST_VALUE = 60
+# A short convolution that sees fewer tokens than a name has pieces loses its place while it copies:
+# "Javier Pierce" becomes "Javierce".
+_KERNEL = 6
+# Room for a program that a prompt must leave.
+LEAST_PROGRAM = 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,15 @@ class StudentCard:
     format: TargetFormat
     origin: str
     preamble: str = ""
+
+    @property
+    def writes_text(self) -> bool:
+        """Whether what it writes is read for a stated answer, not run."""
+        return self.format in TEXT_FORMATS
+
+    def prompt(self, question: str) -> str:
+        """Return all that the student reads of a question, in training and at inference."""
+        return self.preamble + format_source(question, self.format)
 
 
 @dataclass(frozen=True)
@@ -99,6 +117,30 @@ def format_repair(question: str, program: str, error: str) -> str:
     return f"{source}Broken program:\n{program.strip()}\nError: {error}\nProgram:\n"
 
 
+def format_plan(question: str) -> str:
+    """Return what a student reads that is to name the sub-questions of a question."""
+    return format_source(question, "program").removesuffix("Program:\n") + "Plan:\n"
+
+
+def format_part(question: str, known: Sequence[str], name: str) -> str:
+    """Return what a student reads that is to find one quantity; `known` are found before it."""
+    source = format_source(question, "program").removesuffix("Program:\n")
+    return f"{source}Known: {', '.join(known) or 'nothing'}\nFind: {name}\nProgram:\n"
+
+
+def describe_error(
+    status: str, error_type: str | None, error_line: int | None, message: str | None, value: str
+) -> str:
+    """Return what went wrong with a program as a repair prompt shows it.
+
+    The fields are an `Outcome`'s, `value` its value as JSON: a program that runs is wrong by it.
+    """
+    if status == "ok":
+        return f"WrongAnswer: returned {value[:_LONGEST_VALUE]}"
+    line = f" (line {error_line})" if error_line else ""
+    return f"{error_type or status}: {message or status}{line}"
+
+
 def few_shot_preamble(exemplars: Iterable[tuple[str, str]]) -> str:
     """Return worked (question, program) examples as the text before a prompt."""
     return "".join(
@@ -113,6 +155,14 @@ def longest_text(student: Student) -> int | None:
         return None
     limit = getattr(student.model.config, "max_position_embeddings", None)
     return int(limit) if limit else None
+
+
+def prompt_fits(student: Student, source: str) -> bool:
+    """Tell whether the student can read a prompt and still write a program."""
+    limit = longest_text(student)
+    if limit is None:
+        return True
+    return len(tokenise_source(student.tokenizer, source, False)) + LEAST_PROGRAM <= limit
 
 
 def tokenise_source(tokenizer: Any, source: str, is_encoder_decoder: bool) -> list[int]:
@@ -139,9 +189,8 @@ def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> S
     try:
         student = _load_gguf(Path(text), dtype) if text.endswith(".gguf") else _load(text, dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise StudentError(
-            f"student: cannot load '{text}': {reason} "
+            f"student: cannot load '{text}': {reason_of(error)} "
             "(expected a model folder, a hub id, a .gguf file or scratch:<size>)"
         ) from error
     student.model.eval()
@@ -202,14 +251,15 @@ def scratch_size(source: str) -> ScratchSize:
 
 
 def make_scratch_student(
-    source: str, texts: Iterable[str], *, card: StudentCard, seed: int
+    source: str, texts: Iterable[str], *, card: StudentCard, seed: int, tokenizer: Any = None
 ) -> Student:
     """Make an untrained student whose byte-level BPE tokenizer is trained on `texts`.
 
-    Digits are single tokens, so that numbers are copied digit by digit.
+    Digits are single tokens, so that numbers are copied digit by digit. A `tokenizer` that is
+    given takes that one's place.
     """
     size = scratch_size(source)
-    tokenizer = _train_tokenizer(texts, size.vocabulary)
+    tokenizer = tokenizer or _train_tokenizer(texts, size.vocabulary)
     torch.manual_seed(seed)
     model = _lfm2(size, tokenizer) if size.kind == "lfm2" else _t5(size, tokenizer)
     return Student(model, tokenizer, card)
@@ -256,6 +306,7 @@ def _lfm2(size: ScratchSize, tokenizer: Any) -> PreTrainedModel:
             num_attention_heads=size.heads,
             num_key_value_heads=size.heads,
             max_position_embeddings=2048,
+            conv_L_cache=_KERNEL,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

@@ -1,280 +1,339 @@
-"""Data synthesis: problems → teacher → sandbox → verified and rejected rows, on Ray Data."""
+"""Data synthesis: problems → teacher → sandbox → verified and rejected rows, on Ray Data.
+
+It goes in rounds. Each is one resumable flow over the problems that still lack programs; with a
+fixed number of samples there is one round.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
-from pydantic import Field, model_validator
+from rich.console import Console
+from rich.table import Table
 
-from pad_ray.config import resolve
+from pad_ray.contamination import Decontaminator
+from pad_ray.dataset_card import write_card
+from pad_ray.dataset_files import JudgedRows
 from pad_ray.errors import ConfigError
-from pad_ray.judging import ProgramJudge, SandboxSettings
-from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
-from pad_ray.records import PROBLEM_SCHEMA, Completion, Problem
-from pad_ray.rowflow import ActorStage, run_rows
-from pad_ray.stages import Stage, file_fingerprint, open_stage
-from pad_ray.tasks import Task
-from pad_ray.teachers import (
-    EndpointSettings,
-    EndpointTeacher,
-    RationaleTeacher,
-    RecordedTeacher,
-    Request,
-    ScriptedTeacher,
-    StudentTeacher,
-    StudentTeacherSettings,
-    Teacher,
+from pad_ray.generation import TeacherStage
+from pad_ray.journal import spent_in
+from pad_ray.judging import ProgramJudge, TextJudge
+from pad_ray.ledger import SharedLedger, Totals, share_ledger
+from pad_ray.parquet_folder import null_count, rows_of
+from pad_ray.problems import request_tables
+from pad_ray.records import PROBLEM_SCHEMA, Problem
+from pad_ray.rowflow import (
+    REQUESTS,
+    ActorStage,
+    FlowStage,
+    requests_are_written,
+    run_rows,
+    write_requests,
 )
-from pad_ray.teachers.scripted import DEFAULT_FAULTS
+from pad_ray.runtime import connect
+from pad_ray.stages import Stage, open_stage, print_reasons, write_json
+from pad_ray.step_accounting import steps_line
+from pad_ray.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
+from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings, make_teacher
+from pad_ray.tasks import ProblemCounts, Task, get_task
+from pad_ray.teachers import Teacher
+from pad_ray.teachers.vllm import VLLMTeacher
 
-_ROWS_PER_FILE = 1_000_000
+__all__ = [
+    "SynthesisRun",
+    "SynthesisSettings",
+    "describe",
+    "make_teacher",
+    "print_counts",
+    "synthesize",
+]
 
-
-class SynthesisRun(ProblemSettings):
-    """Which teacher writes programs for which problems."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "problems", "teacher_actors", "sandbox_actors", "rows_per_block"}
-    )
-
-    teacher: Literal["scripted", "rationale", "endpoint", "recorded", "student"]
-    """Engine that writes the programs; `scripted` is simulated."""
-    samples: int = Field(1, ge=1)
-    """Programs asked for a problem."""
-    endpoint: EndpointSettings | None = None
-    """Settings of the endpoint teacher."""
-    student: StudentTeacherSettings | None = None
-    """Settings of the student teacher, which samples from a trained student."""
-    completions: Path | None = None
-    """File that the recorded teacher replays."""
-    faults: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_FAULTS))
-    """Scripted teacher: rate of each injected fault."""
-    vary: float = Field(0.3, ge=0, le=1)
-    """Scripted teacher: share of samples whose program differs from the gold one."""
-    sandbox: SandboxSettings = SandboxSettings()
-    """Limits of one program's run."""
-    teacher_actors: int = Field(1, ge=1)
-    """Actors that ask the teacher."""
-    sandbox_actors: int = Field(1, ge=1)
-    """Actors that run programs."""
-    rows_per_block: int = Field(256, ge=1)
-    """Rows an interruption costs at most, per running task."""
-
-    @model_validator(mode="after")
-    def _teacher_has_its_settings(self) -> Self:
-        if self.teacher == "endpoint" and self.endpoint is None:
-            raise ValueError("endpoint: teacher 'endpoint' needs --endpoint.base_url and .model")
-        if self.teacher == "student" and self.student is None:
-            raise ValueError("student: teacher 'student' needs --student.path")
-        if self.teacher == "recorded" and self.completions is None:
-            raise ValueError("completions: teacher 'recorded' needs a file")
-        if self.samples > 1 and self.teacher == "rationale":
-            raise ValueError("samples: teacher 'rationale' writes one program a problem")
-        return self
-
-    def inputs(self) -> dict[str, str]:
-        inputs = super().inputs()
-        if self.completions is not None:
-            inputs["completions"] = file_fingerprint(self.completions)
-        return inputs
-
-
-class SynthesisSettings(SynthesisRun):
-    """Make a verified dataset: a teacher writes programs, the sandbox runs them."""
-
-    out: Path
-    """Directory for verified/, rejected/ and manifest.json."""
-
-
-def make_teacher(settings: SynthesisRun, task: Task) -> Teacher:
-    """Return the engine that the settings name."""
-    match settings.teacher:
-        case "scripted":
-            if task.generate is None:
-                raise ConfigError(
-                    f"teacher: 'scripted' needs gold programs; task '{task.name}' has none"
-                )
-            return ScriptedTeacher(settings.seed, settings.faults, settings.vary)
-        case "rationale":
-            return RationaleTeacher(task.name)
-        case "endpoint":
-            assert settings.endpoint is not None
-            return EndpointTeacher(settings.endpoint, task.exemplars, settings.seed)
-        case "student":
-            assert settings.student is not None
-            return StudentTeacher(settings.student, settings.seed)
-        case "recorded":
-            assert settings.completions is not None
-            return RecordedTeacher(resolve(settings.completions))
-
-
-class TeacherStage:
-    """Ray Data stage: request rows in, the same rows with completions out."""
-
-    def __init__(self, teacher: Teacher) -> None:
-        self._teacher = teacher
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        rows = batch.to_pylist()
-        wanted: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            wanted.setdefault(row["problem_id"], []).append(row)
-        requests = [
-            Request(_problem(group[0]), tuple(row["sample_index"] for row in group))
-            for group in wanted.values()
-        ]
-        answers = self._teacher.complete(requests)
-        for group, completions in zip(wanted.values(), answers, strict=True):
-            for row, completion in zip(group, completions, strict=True):
-                self._record(row, completion)
-        return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
-
-    def _record(self, row: dict[str, Any], completion: Completion) -> None:
-        row.update(
-            teacher=self._teacher.name,
-            completion=completion.text,
-            chain_of_thought=completion.chain_of_thought,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            teacher_notes=json.dumps(completion.notes) if completion.notes else None,
-            error=completion.error,
-        )
-
-
-def _problem(row: dict[str, Any]) -> Problem:
-    return Problem(**{name: row[name] for name in PROBLEM_SCHEMA.names})
+_PROBLEMS = "problems.json"
 
 
 def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     """Make the dataset in `settings.out` and return its manifest.
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
-    with the rows that are missing.
+    with the rows that are missing, and so does one whose budget was spent, if it is raised.
     """
-    out = resolve(settings.out)
-    task, problems, repeated = settings.load()
+    out = locate(settings.out)
+    task = get_task(settings.task)
     stage = open_stage(out, "synthesize", settings, settings.inputs())
-    if stage.complete is not None:
+    if stage.complete is not None and not _can_go_on(stage.complete, settings):
         print(f"synthesize: {out} is complete; nothing to do")
         return stage.complete
+    work = out / "work"
+    teacher, problems = _begin(stage, work, task, settings)
+    stage.lap("problems")
+    print(
+        f"synthesize: {problems['problems']} problems x {settings.samples} samples, "
+        f"teacher {teacher.name}"
+    )
+    connect()
+    kept = work / "completions"
+    kept.mkdir(exist_ok=True)
+    ledger = share_ledger(settings.budget, spent_in(kept))
+    stage.lap("start")
+    rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
+    stage.lap("rounds")
+    return _finish(stage, rounds, problems, settings, ledger.totals().busy_s)
+
+
+def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings) -> bool:
+    """Tell whether a dataset that a budget cut short may now be asked for more."""
+    spent = sum(manifest["tokens"].values())
+    left = settings.budget.leaves(spent, manifest["cost_usd"] or 0.0)
+    return manifest["counts"]["not_asked"] > 0 and left
+
+
+def _begin(
+    stage: Stage, work: Path, task: Task, settings: SynthesisSettings
+) -> tuple[Teacher | VLLMTeacher, dict[str, Any]]:
+    """Write the first round's requests, unless they are there, and claim the directory.
+
+    Returns the teacher, which has been checked, and the problems' counts.
+    """
+    described = work / _PROBLEMS
+    if described.is_file():
+        return _checked_teacher(settings, task), json.loads(described.read_text())
+    with scratch_beside(stage.out) as folder:
+        # Beside the directory until all problems are read: a mistake in them claims nothing.
+        counts = _write_problems(folder / "work", task, settings)
+        teacher = _checked_teacher(settings, task)
+        stage.begin()
+        remove_folder(work)
+        move_folder(folder / "work", work, last=_PROBLEMS)
+    return teacher, counts
+
+
+def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMTeacher:
     teacher = make_teacher(settings, task)
     teacher.check()
-    stage.begin()
-    print(
-        f"synthesize: {len(problems)} problems x {settings.samples} samples, teacher {teacher.name}"
+    return teacher
+
+
+def _write_problems(work: Path, task: Task, settings: SynthesisSettings) -> dict[str, Any]:
+    found = ProblemCounts()
+    contaminated: Counter[str] = Counter()
+
+    def wanted() -> Iterator[Problem]:
+        decontaminator = Decontaminator(
+            settings.decontaminate, task, settings.decontamination_ngram
+        )
+        for problem in settings.stream(task, found):
+            how = decontaminator.finds(problem) if settings.decontaminate else None
+            if how is None:
+                yield problem
+            else:
+                contaminated[how] += 1
+
+    _write_round(wanted(), 0, work, settings)
+    counts = {
+        "problems": found.problems - contaminated.total(),
+        "repeated_questions": found.repeated,
+        "contaminated": contaminated.total(),
+        "contaminated_by": dict(contaminated),
+    }
+    if not counts["problems"]:
+        raise ConfigError("decontaminate: all problems are in the evaluation files")
+    write_json(work / _PROBLEMS, counts)
+    return counts
+
+
+def _write_round(
+    problems: Iterator[Problem], number: int, work: Path, settings: SynthesisSettings
+) -> None:
+    indices = settings.sample_ranges()[number]
+    first, most = settings.block_rows
+    tables = request_tables(
+        problems,
+        len(indices),
+        most,
+        start=indices.start,
+        round_number=number,
+        first_rows=first,
     )
-    requests = request_tables(problems, settings.samples, settings.rows_per_block)
-    judged = run_rows(requests, _stages(teacher, task, settings), out / "work", "synthesize")
-    return _finish(stage, judged, problems, repeated, settings)
+    write_requests(tables, _round_folder(work, number))
 
 
-def _stages(teacher: Teacher, task: Task, settings: SynthesisSettings) -> list[ActorStage]:
+def _round_folder(work: Path, number: int) -> Path:
+    return work / f"round-{number:03d}"
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that has run: its folder, samples a problem, and in all those asked and answered."""
+
+    folder: Path
+    samples: int
+    wanted: int
+    answered: int
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "done"
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "samples": self.samples,
+            "asked": self.wanted,
+            "answered": self.answered,
+            "right": null_count(self.rows, "reason") if self.answered else 0,
+        }
+
+
+def _run_rounds(
+    stages: Sequence[FlowStage], ledger: SharedLedger, work: Path, settings: SynthesisSettings
+) -> list[Round]:
+    """Run rounds until no problem lacks programs, no samples are left, or the budget is spent."""
+    done: list[Round] = []
+    ranges = settings.sample_ranges()
+    for number, indices in enumerate(ranges):
+        folder = _round_folder(work, number)
+        if number and not requests_are_written(folder):
+            unmet = _unmet(done, work, settings)
+            if not unmet:
+                break
+            _write_round(_problems_of(done[-1].folder, unmet), number, work, settings)
+        title = "synthesize" if len(ranges) == 1 else f"round {number}"
+        run_rows(stages, folder, title, lambda: _remark(ledger.totals()), settings.budget.is_set)
+        wanted, answered = rows_of([folder / REQUESTS]), rows_of([folder / "done"])
+        done.append(Round(folder, len(indices), wanted, answered))
+        if done[-1].answered < done[-1].wanted:
+            break
+    return done
+
+
+def _unmet(done: Sequence[Round], work: Path, settings: SynthesisSettings) -> set[str]:
+    assert settings.want is not None
+    with JudgedRows([one.rows for one in done], work / "spill") as rows:
+        return rows.unmet(settings.want)
+
+
+def _problems_of(folder: Path, keys: set[str]) -> Iterator[Problem]:
+    """Yield the problems of a round's requests that have these ids, in their order."""
+    requests = parquet_dataset(folder, sorted((folder / REQUESTS).glob("*.parquet")))
+    wanted = pc.is_in(pc.field("problem_id"), value_set=pa.array(sorted(keys)))
+    last = ""
+    columns = PROBLEM_SCHEMA.names
+    for batch in requests.to_batches(columns=columns, filter=wanted, fragment_readahead=2):
+        for row in batch.to_pylist():
+            if row["problem_id"] != last:
+                last = row["problem_id"]
+                yield Problem(**row)
+
+
+def _remark(totals: Totals) -> str:
+    judged = totals.reasons.total()
+    parts = [f"kept {totals.reasons[''] / judged:.1%}"] if judged else []
+    if totals.tokens:
+        parts.append(f"{totals.tokens:,} tokens")
+    if totals.cost_usd:
+        parts.append(f"${totals.cost_usd:,.2f}")
+    return ", ".join(parts)
+
+
+def _stages(
+    teacher: Teacher | VLLMTeacher,
+    task: Task,
+    settings: SynthesisSettings,
+    kept: Path,
+    ledger: SharedLedger,
+) -> list[FlowStage]:
+    asking = {
+        "teacher": teacher,
+        "schedule": settings.schedule,
+        "kept": kept,
+        "ledger": ledger,
+    }
     # The task itself travels, not its name: workers may lack the file that defines it.
-    judge = {"task": task, "sandbox": settings.sandbox}
-    block = max(settings.rows_per_block, settings.samples)
-    return [
-        ActorStage(
-            TeacherStage,
-            {"teacher": teacher},
-            settings.teacher_actors,
-            block,
-            cpus=0.5,
-            gpus=0.0 if settings.student is None else settings.student.gpus,
-        ),
-        ActorStage(ProgramJudge, judge, settings.sandbox_actors, block),
-    ]
+    judging = {
+        "task": task,
+        "sandbox": settings.sandbox,
+        "rule": settings.rule,
+        "ledger": ledger,
+    }
+    judge = ActorStage(ProgramJudge, judging, settings.sandbox_actors)
+    if settings.format == "cot":
+        del judging["sandbox"]
+        judge = ActorStage(TextJudge, judging, settings.sandbox_actors)
+    if isinstance(teacher, VLLMTeacher):
+        return [teacher.stage(), judge]
+    gpus = 0.0 if settings.student is None else settings.student.gpus
+    return [ActorStage(TeacherStage, asking, settings.teacher_actors, cpus=0.5, gpus=gpus), judge]
 
 
 def _finish(
     stage: Stage,
-    judged: pads.Dataset,
-    problems: list[Problem],
-    repeated: int,
+    rounds: Sequence[Round],
+    problems: dict[str, Any],
     settings: SynthesisSettings,
+    busy_s: Mapping[str, float],
 ) -> dict[str, Any]:
-    table = mark_duplicates(judged.to_table().sort_by("row_id"))
-    kept = table.filter(pc.field("reason").is_null())
-    rejected = table.filter(pc.field("reason").is_valid())
-    _write_rows(kept, stage.out / "verified")
-    _write_rows(rejected, stage.out / "rejected")
+    work = stage.out / "work"
+    with JudgedRows([one.rows for one in rounds], work / "spill") as rows:
+        result = rows.write(stage.out, settings.rule.near_keys)
+    counts = result.pop("counts")
+    not_asked = sum(one.wanted - one.answered for one in rounds)
     counts = {
-        "problems": len(problems),
+        **problems,
         "samples_per_problem": settings.samples,
-        "rows": table.num_rows,
-        "verified": kept.num_rows,
-        "rejected": rejected.num_rows,
-        "solved_problems": pc.count_distinct(kept["problem_id"]).as_py(),
-        "repeated_questions": repeated,
-        "by_reason": _counts(rejected["reason"]),
-        "errors_by_type": _counts(rejected["error_type"].drop_null()),
-        "teacher_errors": _counts(
-            rejected.filter(pc.field("reason") == "teacher_error")["message"]
-        ),
-        "teacher_notes": _sum_notes(table["teacher_notes"]),
+        **counts,
+        "not_asked": not_asked,
+        "rounds": [one.counts() for one in rounds],
     }
-    tokens = {
-        name: pc.sum(table[name]).as_py() or 0 for name in ("prompt_tokens", "completion_tokens")
-    }
-    manifest = stage.finish({"counts": counts, "tokens": tokens, "teacher": _teacher_name(table)})
-    shutil.rmtree(stage.out / "work")
+    busy = {part: round(seconds, 3) for part, seconds in busy_s.items()}
+    manifest = stage.finish({"counts": counts, **result, "busy_s": busy})
+    if not not_asked:
+        remove_folder(work)
+    describe(stage.out, manifest)
     print_counts(manifest, stage.out)
     return manifest
 
 
-def mark_duplicates(table: pa.Table) -> pa.Table:
-    """Give reason `duplicate` to verified rows whose program the same problem has already.
+def describe(out: Path, manifest: dict[str, Any]) -> None:
+    """Write a dataset's card and its report."""
+    # matplotlib takes its time to import, and no other part of a synthesis draws.
+    from pad_ray.dataset_report import write_dataset_report
 
-    The first by sample index is kept; programs are equal when their `program_key`s are.
-    """
-    index = pa.array(range(table.num_rows))
-    verified = table.append_column("position", index).filter(pc.field("reason").is_null())
-    firsts = verified.group_by(["problem_id", "program_key"]).aggregate([("position", "min")])
-    is_first = pc.is_in(index, value_set=firsts["position_min"].combine_chunks())
-    repeats = pc.and_(pc.is_null(table["reason"]), pc.invert(is_first))
-    reason = pc.if_else(repeats, "duplicate", table["reason"])
-    return table.set_column(table.schema.get_field_index("reason"), "reason", reason)
+    write_card(out, manifest)
+    write_dataset_report(out, manifest)
 
 
-def _write_rows(table: pa.Table, folder: Path) -> None:
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.mkdir()
-    for index, start in enumerate(range(0, max(1, table.num_rows), _ROWS_PER_FILE)):
-        part = table.slice(start, _ROWS_PER_FILE)
-        pq.write_table(part, partial / f"part-{index:05d}.parquet")
-    partial.rename(folder)
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    return dict(Counter(column.to_pylist()).most_common())
-
-
-def _sum_notes(column: pa.ChunkedArray) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for notes in column.drop_null().to_pylist():
-        total.update(json.loads(notes))
-    return dict(total)
-
-
-def _teacher_name(table: pa.Table) -> str:
-    return str(table["teacher"][0].as_py())
-
-
-def print_counts(manifest: dict[str, Any], out: Path) -> None:
-    """Print a synthesis directory's funnel, a line a reason."""
+def print_counts(manifest: dict[str, Any], out: Path, job: str = "synthesize") -> None:
+    """Print a synthesis directory's funnel, a line a reason, and what it cost."""
     counts = manifest["counts"]
     print(
-        f"synthesize: kept {counts['verified']} of {counts['rows']} samples, "
+        f"{job}: kept {counts['verified']} of {counts['rows']} samples, "
         f"{counts['solved_problems']} of {counts['problems']} problems solved; written to {out}"
     )
-    for reason, count in counts["by_reason"].items():
-        print(f"  {reason:<14}{count}")
+    print_reasons(counts["by_reason"])
+    if counts.get("steps"):
+        print(steps_line(counts["steps"]))
+    if manifest.get("cost_usd") is not None and counts["verified"]:
+        _print_cost(manifest)
+    if counts["not_asked"]:
+        print(
+            f"synthesize: the budget is spent, {counts['not_asked']} samples were not asked; "
+            "the same command with a higher --budget goes on"
+        )
+
+
+def _print_cost(manifest: dict[str, Any]) -> None:
+    table = Table("prompt tokens", "completion tokens", "cost", "a kept program")
+    tokens, cost = manifest["tokens"], manifest["cost_usd"]
+    table.add_row(
+        f"{tokens['prompt_tokens']:,}",
+        f"{tokens['completion_tokens']:,}",
+        f"${cost:,.2f}",
+        f"${cost / manifest['counts']['verified']:,.4f}",
+    )
+    Console().print(table)

@@ -6,11 +6,16 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from pad_ray.config import resolve
-from pad_ray.errors import DataError
-from pad_ray.stages import Stage, read_manifest
+from pad_ray.errors import ConfigError, DataError
+from pad_ray.general_texts import general_examples
+from pad_ray.records import TrainingRow
+from pad_ray.stages import Stage, input_fingerprints, read_manifest
+from pad_ray.storage import locate_all
 from pad_ray.students import (
     DTYPES,
     Student,
@@ -21,30 +26,41 @@ from pad_ray.students import (
 )
 from pad_ray.training_data import (
     Example,
+    held_questions,
+    mix_repairs,
+    nested_subset,
+    read_hierarchy_rows,
+    read_repair_rows,
     read_training_rows,
-    split_by_problem,
+    solved_problems,
     tokenise_rows,
 )
-from pad_ray.training_run import Best, Prepared, open_training, prepare, run
+from pad_ray.training_metrics import general_loss, worker_groups
+from pad_ray.training_run import Best, Prepared, open_training, prepare, run, teacher_of
 from pad_ray.training_settings import TrainingHyperparameters
+
+# The jobs whose directories hold repairs.
+REPAIR_JOBS = ("inject", "collect_failures")
 
 
 class TrainingSettings(TrainingHyperparameters):
     """Fine-tune a student on the verified rows of synthesis directories."""
 
+    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {
+        *("data", "same_problems")
+    }
+
     data: list[Path] | Path
     """Synthesis directory, or a list of them."""
+    same_problems: list[Path] | Path = Field(default_factory=list)
+    """Synthesis directories of another format: only problems that are solved in one of them too
+    are trained on, so that formats are compared on the same ones."""
     out: Path
     """Directory for the student, metrics.jsonl and manifest.json."""
 
     @property
     def folders(self) -> list[Path]:
-        return [resolve(p) for p in (self.data if isinstance(self.data, list) else [self.data])]
-
-    def row_settings(self) -> dict[str, Any]:
-        settings = super().row_settings()
-        del settings["data"]
-        return settings
+        return locate_all(self.data)
 
 
 def train(settings: TrainingSettings) -> dict[str, Any]:
@@ -53,21 +69,71 @@ def train(settings: TrainingSettings) -> dict[str, Any]:
     A finished run with the same settings is returned as it is; an interrupted one goes on from
     its last checkpoint. Raises `ResourceError` where the cluster cannot give what is asked for.
     """
-    inputs = {f"data_{i}": read_manifest(f)["fingerprint"] for i, f in enumerate(settings.folders)}
+    inputs = input_fingerprints("data", settings.folders)
+    inputs |= input_fingerprints("same_problems", locate_all(settings.same_problems))
+    kinds = kinds_of(settings)
     stage = open_training(resolve(settings.out), "train", settings, inputs)
     if stage.complete is not None:
         return stage.complete
-    prepared = prepare(stage, settings, lambda: _make(settings, stage.out / "work" / "initial"))
+    initial = stage.out / "work" / "initial"
+    prepared = prepare(stage, settings, lambda: make_prepared(settings, kinds, initial))
+    stage.lap("prepare")
     best = run(settings, stage.out, prepared, "train")
+    stage.lap("steps")
     return _finish(settings, stage, prepared, best)
 
 
-def _make(settings: TrainingSettings, initial: Path) -> Prepared:
+def kinds_of(settings: TrainingSettings) -> dict[Path, bool]:
+    """Tell of each directory whether it holds repairs; refuse those that the format cannot use."""
+    kinds = {f: read_manifest(f).get("job") in REPAIR_JOBS for f in settings.folders}
+    _check_data(settings, kinds)
+    return kinds
+
+
+def _check_data(settings: TrainingSettings, kinds: dict[Path, bool]) -> None:
+    repairs = [folder for folder, is_repairs in kinds.items() if is_repairs]
+    if repairs and settings.format != "repair":
+        raise ConfigError(f"data: {repairs[0]} holds repairs; train on it with --format repair")
+    if settings.format == "repair" and not repairs:
+        raise ConfigError("data: --format repair needs a directory of inject or collect_failures")
+    if len(repairs) == len(kinds):
+        raise ConfigError("data: repairs alone; give the synthesis directory too")
+
+
+def read_rows(
+    settings: TrainingSettings, kinds: dict[Path, bool]
+) -> tuple[list[TrainingRow], list[TrainingRow]]:
+    """Return training and validation rows, each with its share of repairs.
+
+    `kinds` tells of each directory whether it holds repairs.
+    """
+    folders = [f for f, is_repairs in kinds.items() if not is_repairs]
+    plain = read_training_rows(folders, settings.writes)
+    if settings.format == "hierarchical":
+        plain += read_hierarchy_rows(folders)
+    others = locate_all(settings.same_problems)
+    if others:
+        # A directory of each task, as those of data: together they are the other format.
+        solved = set().union(*map(solved_problems, others))
+        plain = [row for row in plain if row.problem_id in solved]
+    if not plain:
+        raise DataError("same_problems: no problem of data is solved there too")
+    sources = [plain, *(read_repair_rows(f) for f, is_repairs in kinds.items() if is_repairs)]
+    # Split as one, so that no question is on both sides.
+    every = [row for rows in sources for row in rows]
+    held = held_questions(every, settings.validation_fraction, settings.seed)
+    parts = []
+    for is_held in (False, True):
+        first, *repairs = [[r for r in rows if (r.group in held) == is_held] for rows in sources]
+        if not is_held:
+            first = nested_subset(first, settings.seed, settings.max_problems, settings.max_rows)
+        parts.append(mix_repairs(first, repairs, settings.repair_share))
+    return parts[0], parts[1]
+
+
+def make_prepared(settings: TrainingSettings, kinds: dict[Path, bool], initial: Path) -> Prepared:
     """Return the tokenised rows and the place of the initial student."""
-    rows = read_training_rows(settings.folders, settings.format)
-    train_rows, validation_rows = split_by_problem(
-        rows, settings.validation_fraction, settings.seed
-    )
+    train_rows, validation_rows = read_rows(settings, kinds)
     student = _initial_student(settings, [row.source + row.target for row in train_rows])
     examples: dict[str, Sequence[Example]] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -79,15 +145,22 @@ def _make(settings: TrainingSettings, initial: Path) -> Prepared:
             settings.max_source_tokens,
             settings.max_target_tokens,
         )
+        if part == "train" and not fit:
+            raise DataError(f"data: all {too_long} rows are longer than max_source/target_tokens")
         examples[part] = fit
         counts[part] = {
             "rows": len(fit),
             "too_long": too_long,
             "problems": len({row.problem_id for row in part_rows}),
+            "parts" if settings.format == "hierarchical" else "repairs": _others(
+                settings, part_rows
+            ),
         }
-    if not examples["train"]:
-        too_long = counts["train"]["too_long"]
-        raise DataError(f"data: all {too_long} rows are longer than max_source/target_tokens")
+    if settings.general.texts is not None:
+        general = general_examples(settings.general, student.tokenizer, student.is_encoder_decoder)
+        mixed = general.mixed(examples["train"], settings.general.share)
+        counts["general"] = {"rows": len(mixed) - len(examples["train"]), "held": len(general.held)}
+        examples |= {"train": mixed, "general": general.held}
     return Prepared(
         examples,
         counts,
@@ -97,12 +170,39 @@ def _make(settings: TrainingSettings, initial: Path) -> Prepared:
     )
 
 
+def _others(settings: TrainingSettings, rows: Sequence[TrainingRow]) -> int:
+    """Return how many rows ask for something else than the whole program."""
+    is_mixed = settings.format in ("repair", "hierarchical")
+    return sum(row.source not in row.questions for row in rows) if is_mixed else 0
+
+
 def _initial_student(settings: TrainingSettings, texts: Sequence[str]) -> Student:
     card = _card(settings)
+    source = teacher_of(settings)
+    teacher = None if source is None else load_student(source)
     if settings.student.startswith("scratch:"):
-        return make_scratch_student(settings.student, texts, card=card, seed=settings.seed)
-    loaded = load_student(settings.student)
-    return Student(loaded.model, loaded.tokenizer, card)
+        tokenizer = teacher.tokenizer if teacher else None
+        student = make_scratch_student(
+            settings.student, texts, card=card, seed=settings.seed, tokenizer=tokenizer
+        )
+    else:
+        loaded = load_student(settings.student)
+        student = Student(loaded.model, loaded.tokenizer, card)
+    if teacher is not None:
+        _check_teacher(settings, teacher, student)
+    return student
+
+
+def _check_teacher(settings: TrainingSettings, teacher: Student, student: Student) -> None:
+    """Refuse a teacher whose distributions are not over the student's tokens."""
+    name = settings.distill.teacher
+    if teacher.is_encoder_decoder != student.is_encoder_decoder:
+        raise ConfigError(
+            f"distill.teacher: {name} and {settings.student} must both read apart from what they "
+            "write (encoder-decoder), or neither"
+        )
+    if teacher.tokenizer.get_vocab() != student.tokenizer.get_vocab():
+        raise ConfigError(f"distill.teacher: {name} has another tokenizer than {settings.student}")
 
 
 def _place_initial(settings: TrainingSettings, student: Student, folder: Path) -> str:
@@ -128,7 +228,9 @@ def _finish(
             "parameters": prepared["parameters"],
             "padding_share": prepared["padding_share"],
             "steps": prepared["steps"],
+            "worker_groups": worker_groups(stage.out / "metrics.jsonl"),
             "best_step": best.step,
+            "general_loss": general_loss(stage.out / "metrics.jsonl", best.step),
             "best_validation_loss": None if math.isnan(best.loss) else best.loss,
         }
     )
@@ -138,4 +240,4 @@ def _finish(
 
 
 def _card(settings: TrainingSettings) -> StudentCard:
-    return StudentCard(settings.format, settings.student)
+    return StudentCard(settings.writes, settings.student)

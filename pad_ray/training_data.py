@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -10,62 +11,164 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import pyarrow.dataset as pads
-
+from pad_ray.answers import answer_sentence
 from pad_ray.errors import DataError
+from pad_ray.hierarchy import decompose, plan_program
+from pad_ray.parquet_folder import verified_rows
 from pad_ray.records import TrainingRow
-from pad_ray.students import TargetFormat, format_source, tokenise_source, tokenise_target
+from pad_ray.students import (
+    TargetFormat,
+    describe_error,
+    format_part,
+    format_plan,
+    format_repair,
+    format_source,
+    tokenise_source,
+    tokenise_target,
+)
 
 # Rows are sorted by length inside a window of this many batches: wide enough that padding is
 # small, narrow enough that batches stay mixed.
 WINDOW_BATCHES = 50
 
 
+# What only augmented rows have.
+_ORIGIN = ("origin_problem", "origin_question")
+_COLUMNS = {"program": "program", "cot": "chain_of_thought", "answer": "answer"}
+
+
 def read_training_rows(folders: Sequence[Path], target_format: TargetFormat) -> list[TrainingRow]:
-    """Read the verified rows of synthesis directories as (source, target) text.
+    """Read the verified rows of synthesis directories as (source, target) text, plain solving.
 
     Equal (source, target) pairs are kept once; rows come in order of problem and sample.
     """
-    column = "program" if target_format == "program" else "chain_of_thought"
+    column = _COLUMNS[target_format]
     rows: dict[tuple[str, str], TrainingRow] = {}
     for folder in folders:
-        for row in _verified_rows(folder, column):
+        for row in _read(folder, ["problem_id", "question", column]):
             if row[column] is None:
                 raise DataError(
                     f"{folder}: problem {row['problem_id']} has no {column}; "
                     f"--format {target_format} needs a teacher that writes one"
                 )
             source = format_source(row["question"], target_format)
-            rows.setdefault(
-                (source, row[column]), TrainingRow(row["problem_id"], source, row[column])
-            )
+            target = answer_sentence(row[column]) if target_format == "answer" else row[column]
+            rows.setdefault((source, target), _training_row(row, source, target))
     if not rows:
         raise DataError(f"data: no verified rows in {', '.join(map(str, folders))}")
     return list(rows.values())
 
 
-def _verified_rows(folder: Path, column: str) -> list[dict[str, Any]]:
-    verified = folder / "verified"
-    if not verified.is_dir():
-        raise DataError(
-            f"data: {folder} is not a synthesis directory (no verified/*.parquet in it)"
-        )
-    table = pads.dataset(verified, format="parquet")
-    missing = {"row_id", "problem_id", "question", column} - set(table.schema.names)
-    if missing:
-        raise DataError(f"{verified}: column '{sorted(missing)[0]}' is missing")
-    columns = ["row_id", "problem_id", "question", column]
-    return list(table.to_table(columns=columns).sort_by("row_id").to_pylist())
+def read_hierarchy_rows(folders: Sequence[Path]) -> list[TrainingRow]:
+    """Read the verified programs that can be taken apart as plans and parts, each pair once."""
+    rows: dict[tuple[str, str], TrainingRow] = {}
+    for folder in folders:
+        for row in _read(folder, ["problem_id", "question", "program"]):
+            question = row["question"]
+            parts = decompose(row["program"]) or ()
+            pairs = [(format_part(question, p.known, p.name), p.program) for p in parts]
+            if parts:
+                pairs.append((format_plan(question), plan_program([p.name for p in parts])))
+            for source, target in pairs:
+                rows.setdefault((source, target), _training_row(row, source, target))
+    if not rows:
+        raise DataError("data: no program can be taken apart; --format program trains on it")
+    return list(rows.values())
 
 
-class HasSource(Protocol):
+def _training_row(row: dict[str, Any], source: str, target: str) -> TrainingRow:
+    # Groups are the same for all formats, so that each holds back the same questions.
+    own = format_source(row["question"], "program")
+    if row.get("origin_question") is None:
+        return TrainingRow(row["problem_id"], own, source, target)
+    group = format_source(row["origin_question"], "program")
+    return TrainingRow(row["origin_problem"], group, source, target, own)
+
+
+def solved_problems(folder: Path) -> set[str]:
+    """Return the ids of the problems that a synthesis directory has a verified row of."""
+    rows = _read(folder, ["problem_id"])
+    return {row.get("origin_problem") or row["problem_id"] for row in rows}
+
+
+def held_questions(rows: Sequence[TrainingRow], fraction: float, seed: int) -> set[str]:
+    """Return the groups of the questions to hold back for validation.
+
+    Besides those that `split_by_problem` draws they are all that an augmented row ties to one of
+    them: two problems may have been turned into the same one.
+    """
+    held = {row.group for row in split_by_problem(rows, fraction, seed)[1]}
+    tied = [row.questions for row in rows if row.own_group is not None]
+    while more := {q for questions in tied if questions & held for q in questions} - held:
+        held |= more
+    return held
+
+
+def nested_subset(
+    rows: Sequence[TrainingRow], seed: int, max_problems: int | None, max_rows: int | None
+) -> list[TrainingRow]:
+    """Return the rows of the first problems, in an order of chance that the seed alone decides.
+
+    A smaller subset is inside each larger one, and the problems are the same for every format.
+    """
+    problems = sorted({row.problem_id for row in rows}, key=lambda key: _hash(f"{seed}/{key}"))
+    places = {problem: place for place, problem in enumerate(problems[:max_problems])}
+    chosen = [index for index, row in enumerate(rows) if row.problem_id in places]
+    if max_rows is not None:
+        by_problem = sorted(chosen, key=lambda index: places[rows[index].problem_id])
+        chosen = sorted(by_problem[:max_rows])
+    return [rows[index] for index in chosen]
+
+
+def read_repair_rows(folder: Path) -> list[TrainingRow]:
+    """Read a directory of `inject` or `collect_failures` as (source, target) text.
+
+    The rows come in an order of chance that is always the same, so that the first n are a sample.
+    """
+    columns = [*"problem_id question broken program status value message".split()]
+    columns += ["error_type", "error_line"]
+    rows = _read(folder, columns)
+    if not rows:
+        raise DataError(f"data: {folder} holds no repairs")
+    return [_repair_row(row) for row in sorted(rows, key=lambda row: _hash(row["row_id"]))]
+
+
+def _repair_row(row: dict[str, Any]) -> TrainingRow:
+    kind, line = row["error_type"], row["error_line"]
+    error = describe_error(row["status"], kind, line, row["message"], row["value"] or "null")
+    return TrainingRow(
+        row["problem_id"],
+        format_source(row["question"], "program"),
+        format_repair(row["question"], row["broken"], error),
+        row["program"],
+    )
+
+
+def mix_repairs(
+    plain: Sequence[TrainingRow], repairs: Sequence[Sequence[TrainingRow]], share: float
+) -> list[TrainingRow]:
+    """Return the plain rows with so many repairs that those are `share` of all.
+
+    The repairs are drawn in equal numbers from each source while it lasts; where all together are
+    too few, all are taken.
+    """
+    wanted = round(len(plain) * share / (1 - share))
+    turns = (row for turn in itertools.zip_longest(*repairs) for row in turn if row is not None)
+    return [*plain, *itertools.islice(turns, wanted)]
+
+
+def _read(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    return list(verified_rows(folder, columns, optional=_ORIGIN).to_pylist())
+
+
+class HasGroup(Protocol):
     """A row that tells which question it belongs to."""
 
     @property
-    def source(self) -> str: ...
+    def group(self) -> str: ...
 
 
-R = TypeVar("R", bound=HasSource)
+R = TypeVar("R", bound=HasGroup)
 
 
 def split_by_problem(rows: Sequence[R], fraction: float, seed: int) -> tuple[list[R], list[R]]:
@@ -73,12 +176,12 @@ def split_by_problem(rows: Sequence[R], fraction: float, seed: int) -> tuple[lis
 
     Questions rather than problem ids are split: two tasks may hold the same question.
     """
-    questions = sorted({row.source for row in rows}, key=lambda source: _hash(f"{seed}/{source}"))
+    questions = sorted({row.group for row in rows}, key=lambda group: _hash(f"{seed}/{group}"))
     wanted = round(len(questions) * fraction)
     if fraction > 0:
         wanted = min(max(wanted, 1), len(questions) - 1)
     held = set(questions[:wanted])
-    return [r for r in rows if r.source not in held], [r for r in rows if r.source in held]
+    return [r for r in rows if r.group not in held], [r for r in rows if r.group in held]
 
 
 def _hash(text: str) -> str:
@@ -127,6 +230,10 @@ class BatchSizes:
 
     batch: int
     micro: int
+
+    def accumulation(self, workers: int) -> int:
+        """Return how many micro-batches the busiest of the workers has in a step."""
+        return math.ceil(self.batch // self.micro / workers)
 
 
 Batch = list[list[int]]

@@ -6,26 +6,24 @@ whatever the number of workers or micro-batches.
 
 from __future__ import annotations
 
-import json
 import math
-import tempfile
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ray.train
 import torch
 import torch.distributed
 from datasets import Dataset, load_from_disk
 from transformers import get_scheduler
 
+from pad_ray.training_checkpoints import find_start, restore, save_checkpoint
 from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoch
-from pad_ray.training_objectives import Objective, ObjectiveName, make_objective
+from pad_ray.training_metrics import MetricsLog
+from pad_ray.training_objectives import Lesson, Objective, ObjectiveName, make_objective
 
-CHECKPOINT_TAG = "state"
-POSITION = "position.json"
-_PARTS = ("train", "validation")
+_PARTS = ("train", "validation", "general")
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class LoopSettings:
     """The resolved, picklable settings of one training run."""
 
     objective: ObjectiveName
+    lesson: dict[str, Any]
     student: str
     tokens: str
     metrics: str
@@ -75,21 +74,42 @@ def train_worker(config: dict[str, Any]) -> None:
         # Without this DeepSpeed compiles a shared-memory operator, which needs a compiler.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     torch.manual_seed(settings.seed)
-    objective = make_objective(settings.objective, settings.student, settings.precision)
-    engine = _engine(objective.model, settings)
-    train, validation = (load_from_disk(f"{settings.tokens}/{part}") for part in _PARTS)
-    position = Position(_restore(engine), 0, time.time())
-    log = MetricsLog(settings, position.step)
+    objective = make_objective(
+        settings.objective, settings.student, settings.precision, Lesson(**settings.lesson)
+    )
+    start = find_start(Path(settings.tokens) / "universal")
+    engine = _engine(objective.model, settings, start.is_universal)
+    restore(engine, start)
+    train, validation, general = (load_examples(Path(settings.tokens) / part) for part in _PARTS)
+    position = Position(start.step, 0, time.time())
+    log = MetricsLog(settings.metrics, settings.tensorboard, position.step)
+    workers = torch.distributed.get_world_size()
+    log.write({"step": position.step, "workers": workers, "device": engine.device.type})
     plan = BatchPlan(train, settings)
+    if position.step == 0 and len(general):
+        loss = _validation_loss(engine, objective, general, settings)
+        log.write({"step": 0, "general_loss": loss})
     while position.step < settings.steps:
         metrics = _train_step(engine, objective, train, plan, position)
         position.step += 1
         if position.step % settings.log_every == 0 or position.step == settings.steps:
             log.write({"step": position.step, "epoch": plan.epoch, **metrics})
         if position.step % settings.evaluate_every == 0 or position.step == settings.steps:
+            began = time.time()
             loss = _validation_loss(engine, objective, validation, settings)
-            log.write({"step": position.step, "epoch": plan.epoch, "validation_loss": loss})
-            _report(engine, position.step, loss)
+            done = {"validation_loss": loss}
+            if len(general):
+                done["general_loss"] = _validation_loss(engine, objective, general, settings)
+            done["validation_s"] = time.time() - began
+            log.write({"step": position.step, "epoch": plan.epoch, **done})
+            save_checkpoint(engine, position.step, loss)
+
+
+def load_examples(folder: Path) -> Dataset:
+    """Load a part's tokenised rows; a part without rows is not on disk."""
+    if folder.is_dir():
+        return load_from_disk(str(folder))
+    return Dataset.from_dict({"source": [], "target": [], "length": []})
 
 
 class BatchPlan:
@@ -99,6 +119,7 @@ class BatchPlan:
         self.lengths = list(train["length"])
         self._target_lengths = list(train["target_length"])
         self._settings = settings
+        self.seed = settings.seed
         self.epoch = 0
         self._batches = self._plan(0)
 
@@ -119,11 +140,19 @@ class BatchPlan:
         return sum(self.lengths[r] for r in rows), sum(self._target_lengths[r] for r in rows)
 
 
-def _engine(model: torch.nn.Module, settings: LoopSettings) -> Any:
+def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool) -> Any:
     import deepspeed
 
     model.train()
-    config = settings.deepspeed
+    workers = torch.distributed.get_world_size()
+    config = {
+        **settings.deepspeed,
+        "gradient_accumulation_steps": settings.sizes.accumulation(workers),
+        "checkpoint": {
+            **settings.deepspeed.get("checkpoint", {}),
+            "load_universal": load_universal,
+        },
+    }
     optimizer = schedule = None
     if "optimizer" not in config:
         optimizer = torch.optim.AdamW(
@@ -167,6 +196,7 @@ def _train_step(
     # An epoch's last batch may be short, and every rank must take part in the collectives:
     # an empty share runs a row at weight 0.
     for micro in shares + [[]] * (accumulation - len(shares)):
+        _seed_dropout(plan.seed, position.step, micro)
         loss = objective.loss_sum(engine, train[micro or batch[0][:1]]) * float(bool(micro))
         # DeepSpeed averages over ranks and accumulation steps; this makes it a mean over tokens.
         engine.backward(loss * (world * accumulation / total))
@@ -174,12 +204,19 @@ def _train_step(
         loss_sum += loss.detach()
     torch.distributed.all_reduce(loss_sum)
     position.tokens += tokens
+    seconds = time.time() - position.started
     return {
         "loss": loss_sum.item() / total,
         "learning_rate": engine.get_lr()[0],
         "gradient_norm": float(engine.get_global_grad_norm() or 0.0),
-        "tokens_per_s": position.tokens / (time.time() - position.started),
+        "tokens_per_s": position.tokens / seconds,
+        "seconds": seconds,
     }
+
+
+def _seed_dropout(seed: int, step: int, micro: list[int]) -> None:
+    # A micro-batch drops the same units whichever worker has it, and after a resume.
+    torch.manual_seed(random.Random(f"{seed}/{step}/{micro}").getrandbits(63))
 
 
 @torch.no_grad()
@@ -202,59 +239,3 @@ def _validation_loss(
     torch.distributed.all_reduce(totals)
     engine.train()
     return float(totals[0] / totals[1])
-
-
-def _report(engine: Any, step: int, validation_loss: float) -> None:
-    # Every rank saves its shard of the ZeRO state; Ray merges the folders into one checkpoint.
-    with tempfile.TemporaryDirectory() as folder:
-        engine.save_checkpoint(folder, tag=CHECKPOINT_TAG)
-        (Path(folder) / POSITION).write_text(json.dumps({"step": step}))
-        torch.distributed.barrier()
-        ray.train.report(
-            {"step": step, "validation_loss": validation_loss},
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-        )
-
-
-def _restore(engine: Any) -> int:
-    """Load the last checkpoint's model, optimizer and schedule; return the steps it had done."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return 0
-    with checkpoint.as_directory() as folder:
-        position = json.loads((Path(folder) / POSITION).read_text())
-        engine.load_checkpoint(folder, tag=CHECKPOINT_TAG)
-    return int(position["step"])
-
-
-class MetricsLog:
-    """Rank 0 writes metrics as JSON lines, and to TensorBoard if asked for."""
-
-    def __init__(self, settings: LoopSettings, resumed_at: int) -> None:
-        self._active = torch.distributed.get_rank() == 0
-        self._path = Path(settings.metrics)
-        self._board: Any = None
-        if not self._active:
-            return
-        self._forget_after(resumed_at)
-        if settings.tensorboard is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(settings.tensorboard, purge_step=resumed_at + 1)
-
-    def _forget_after(self, step: int) -> None:
-        """Drop lines of steps that a lost run had done after its last checkpoint."""
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        # A killed worker may have left half a line at the end.
-        whole = [line for line in lines if line.endswith("}")]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
-        self._path.write_text("".join(f"{line}\n" for line in kept))
-
-    def write(self, metrics: dict[str, float]) -> None:
-        if not self._active:
-            return
-        with self._path.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
-        for name, value in metrics.items():
-            if self._board is not None and name not in ("step", "epoch"):
-                self._board.add_scalar(name, value, int(metrics["step"]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
+from pad_ray.regularisation import nucleus_divergence, set_dropout
 from pad_ray.students import DTYPES, Student, load_student
 from pad_ray.verifiers.value import Verifier, make_value_model
 
@@ -26,34 +28,91 @@ class Objective(Protocol):
         ...
 
 
-def make_objective(name: ObjectiveName, source: str, precision: str) -> Objective:
+@dataclass(frozen=True)
+class Lesson:
+    """How a model is taught, beside its examples.
+
+    `dropout` is None for the model's own. `teacher` is a student's folder or hub id: with it the
+    loss is `weight` parts of KL divergence from the teacher's `top_p` nucleus to the rest of cross
+    entropy.
+    """
+
+    dropout: float | None = None
+    label_smoothing: float = 0.0
+    teacher: str | None = None
+    weight: float = 0.5
+    top_p: float = 0.95
+
+
+def make_objective(name: ObjectiveName, source: str, precision: str, lesson: Lesson) -> Objective:
     """Load the model from `source` and return it with the named loss."""
     dtype = DTYPES[precision]
-    if name == "language_model":
-        return LanguageModelling(load_student(source, dtype=dtype))
-    return Valuing(make_value_model(source, dtype=dtype))
+    objective: Objective
+    if name == "value":
+        objective = Valuing(make_value_model(source, dtype=dtype), lesson.label_smoothing)
+    elif lesson.teacher is None:
+        objective = LanguageModelling(load_student(source, dtype=dtype), lesson.label_smoothing)
+    else:
+        objective = Distilling(
+            load_student(source, dtype=dtype), load_student(lesson.teacher, dtype=dtype), lesson
+        )
+    if lesson.dropout is not None:
+        set_dropout(objective.model, lesson.dropout)
+    return objective
 
 
 class LanguageModelling:
-    """Negative log-likelihood of the target tokens."""
+    """Negative log-likelihood of the target tokens; smoothed while the model is trained."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student, label_smoothing: float = 0.0) -> None:
         self._student = student
+        self._smoothing = label_smoothing
         self.model: torch.nn.Module = student.model
 
     def loss_sum(self, engine: Any, rows: Rows) -> torch.Tensor:
         """Return the summed negative log-likelihood of the target tokens."""
         inputs, labels = collate(rows, self._student)
-        labels = labels.to(engine.device)
-        logits = engine(**_placed(inputs, engine.device), use_cache=False).logits
+        return self._likelihood(*self._predicted(engine, _placed(inputs, engine.device), labels))
+
+    def _predicted(
+        self, model: Any, inputs: dict[str, torch.Tensor], labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits [positions, vocabulary] at the target tokens, and those."""
+        logits = model(**inputs, use_cache=False).logits
+        labels = labels.to(logits.device)
         if not self._student.is_encoder_decoder:
             logits, labels = logits[:, :-1], labels[:, 1:]
-        return cross_entropy(
-            logits.reshape(-1, logits.shape[-1]).float(),
-            labels.reshape(-1),
-            ignore_index=-100,
-            reduction="sum",
-        )
+        is_target = labels != -100
+        return logits[is_target].float(), labels[is_target]
+
+    def _likelihood(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        smoothing = self._smoothing if self.model.training else 0.0
+        return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+
+
+class Distilling(LanguageModelling):
+    """Cross entropy and KL divergence from another student's nucleus, token by token.
+
+    Validation measures the cross entropy alone, so that it compares with other trainings'.
+    """
+
+    def __init__(self, student: Student, teacher: Student, lesson: Lesson) -> None:
+        super().__init__(student, lesson.label_smoothing)
+        self._teacher = teacher.model.requires_grad_(False).eval()
+        self._lesson = lesson
+
+    def loss_sum(self, engine: Any, rows: Rows) -> torch.Tensor:
+        """Return the weighted sum of both losses over the target tokens."""
+        inputs, labels = collate(rows, self._student)
+        placed = _placed(inputs, engine.device)
+        logits, targets = self._predicted(engine, placed, labels)
+        likelihood = self._likelihood(logits, targets)
+        if not self.model.training:
+            return likelihood
+        with torch.no_grad():
+            wanted, _ = self._predicted(self._teacher.to(engine.device), placed, labels)
+        divergence = nucleus_divergence(logits, wanted, self._lesson.top_p)
+        return (1 - self._lesson.weight) * likelihood + self._lesson.weight * divergence
 
 
 class Valuing:
@@ -63,7 +122,8 @@ class Valuing:
     value is learned for programs that are still being written.
     """
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Verifier, label_smoothing: float = 0.0) -> None:
+        self._smoothing = label_smoothing
         self._pad = int(verifier.tokenizer.pad_token_id)
         self.model: torch.nn.Module = verifier.model
 
@@ -83,6 +143,8 @@ class Valuing:
         }
         logits = engine(**_placed(inputs, engine.device), use_cache=False).float()
         labels = torch.tensor(rows["label"], device=engine.device)[:, None].expand_as(logits)
+        if self.model.training:
+            labels = labels * (1 - self._smoothing) + self._smoothing / 2
         return binary_cross_entropy_with_logits(logits, labels, weight, reduction="sum")
 
 

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from datasets import Dataset, disable_progress_bars
+from ray._private.worker import get_dashboard_url
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 
+from pad_ray.config import resolve
 from pad_ray.errors import ConfigError, ResourceError
 from pad_ray.progress import watch
 from pad_ray.runtime import cluster_resources, connect, node_resources
 from pad_ray.stages import Stage, file_fingerprint, open_stage, write_json
+from pad_ray.student_files import located, weight_fingerprints
+from pad_ray.training_checkpoints import check_workers, conversion_obstacle, read_weights
 from pad_ray.training_data import Batch, Example, padding_share, plan_epoch
-from pad_ray.training_loop import CHECKPOINT_TAG, LoopSettings, train_worker
-from pad_ray.training_objectives import ObjectiveName
+from pad_ray.training_loop import LoopSettings, train_worker
+from pad_ray.training_metrics import last_metrics
+from pad_ray.training_objectives import Lesson, ObjectiveName
 from pad_ray.training_settings import TrainingHyperparameters, deepspeed_config
 
 
@@ -56,17 +67,42 @@ def open_training(
     """Open a training stage's directory; connect to Ray and check resources unless complete."""
     if settings.tensorboard:
         _require_tensorboard()
+    config = deepspeed_config(settings)
     if settings.deepspeed is not None:
-        deepspeed_config(settings)
         inputs = inputs | {"deepspeed": file_fingerprint(settings.deepspeed)}
-    stage = open_stage(out, job, settings, inputs)
+    stage = open_stage(out, job, settings, inputs | lesson_inputs(settings))
     if stage.complete is not None:
         print(f"{job}: {out} is complete; nothing to do")
         return stage
+    _check_conversions(out, settings, config)
     disable_progress_bars()
     connect()
     check_resources(settings)
     return stage
+
+
+def lesson_inputs(settings: TrainingHyperparameters) -> dict[str, str]:
+    """Return the fingerprints of what teaches beside the rows: another student, other texts."""
+    teacher = teacher_of(settings)
+    inputs = weight_fingerprints("teacher", teacher) if teacher is not None else {}
+    if settings.general.texts is not None:
+        inputs["general"] = file_fingerprint(resolve(settings.general.texts))
+    return inputs
+
+
+def teacher_of(settings: TrainingHyperparameters) -> str | None:
+    """Return the student to be distilled as a worker anywhere can load it, if there is one."""
+    teacher = settings.distill.teacher
+    return None if teacher is None else located(teacher, "distill.teacher")[0]
+
+
+def _check_conversions(
+    out: Path, settings: TrainingHyperparameters, deepspeed: dict[str, Any]
+) -> None:
+    check_workers(out, settings.workers, deepspeed)
+    obstacle = conversion_obstacle(deepspeed)
+    if obstacle is not None and settings.least_workers != settings.workers:
+        raise ConfigError(f"min_workers: {obstacle}; leave min_workers out")
 
 
 def _require_tensorboard() -> None:
@@ -93,12 +129,28 @@ def prepare(
     prepared = {
         "student": made.place(),
         "parameters": made.parameters,
-        "steps": settings.max_steps or max(1, round(settings.epochs * len(plan))),
+        "steps": _steps(settings, [example.length for example in train], len(plan)),
         "padding_share": _padding(train, plan, made.is_encoder_decoder),
         "counts": {part: dict(counts) for part, counts in made.counts.items()},
     }
     write_json(description, prepared)
     return prepared
+
+
+def _steps(settings: TrainingHyperparameters, lengths: Sequence[int], epoch_steps: int) -> int:
+    """Return the optimizer steps that steps, tokens or epochs come to."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    if settings.max_tokens is None:
+        return max(1, round(settings.epochs * epoch_steps))
+    left, steps = settings.max_tokens, 0
+    for epoch in itertools.count():
+        for batch in plan_epoch(lengths, settings.sizes, settings.seed, epoch):
+            left -= sum(lengths[row] for micro in batch for row in micro)
+            steps += 1
+            if left <= 0:
+                return steps
+    raise AssertionError
 
 
 def run(
@@ -110,7 +162,8 @@ def run(
 ) -> Best:
     """Train to the last step, or on from the last checkpoint; return the best checkpoint."""
     loop = _loop_settings(settings, out, prepared, objective)
-    with watch(title, loop.steps, lambda: _last_metrics(Path(loop.metrics))):
+    shown = watch(title, loop.steps, lambda: last_metrics(Path(loop.metrics)))
+    with _own_interrupts(), _own_cluster(), shown:
         result = _trainer(settings, out, loop).fit()
     checkpoints = result.best_checkpoints or []
     scored = [(m["validation_loss"], m["step"], c) for c, m in checkpoints]
@@ -119,30 +172,81 @@ def run(
         min(usable, key=lambda e: e[:2]) if usable else max(scored, key=lambda e: e[1])
     )
     with best.as_directory() as folder:
-        return Best(step, loss, _consolidated_weights(Path(folder)))
+        return Best(step, loss, read_weights(Path(folder)))
+
+
+@contextmanager
+def _own_cluster() -> Iterator[None]:
+    """Tell Ray Train's actors which cluster is theirs.
+
+    One of them asks whether the run is alive, and ends the training if it is told no: it asks the
+    cluster at RAY_ADDRESS, and without it the machine's newest, which knows nothing of this run.
+    A Ray without a dashboard says all the same that it has one at the usual port, where that of
+    another Ray may listen; so it is sent to a port where nobody does.
+    """
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        own = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+        if not get_dashboard_url():  # type: ignore[no-untyped-call]
+            own["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        ENV_VARS_TO_PROPAGATE.update(own)
+        try:
+            yield
+        finally:
+            ENV_VARS_TO_PROPAGATE.difference_update(own)
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Undo what Ray Train does to SIGINT.
+
+    Its handler stays after the run, where it swallows every later interrupt; and an interrupted
+    run ends the process with status 0, which a script would take for success.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def check_resources(settings: TrainingHyperparameters) -> None:
     """Print the resource plan; raise `ResourceError` if the cluster can never give it."""
     each = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
     have = cluster_resources()
+    least = settings.least_workers
+    wanted = f"{least} to {settings.workers}" if least < settings.workers else f"{least}"
     print(
-        f"train: {settings.workers} worker(s), each {each['CPU']:g} CPU and {each['GPU']:g} GPU; "
+        f"train: {wanted} worker(s), each {each['CPU']:g} CPU and {each['GPU']:g} GPU; "
         f"the cluster has {have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU"
     )
     if settings.wait_for_resources:
         return
     for kind, amount in each.items():
         largest = max((node.get(kind, 0) for node in node_resources()), default=0)
-        if amount * settings.workers > have.get(kind, 0) or amount > largest:
+        if amount * least > have.get(kind, 0) or amount > largest:
             raise ResourceError(
-                f"{settings.workers} worker(s) with {amount:g} {kind} each do not fit: the cluster "
+                f"{least} worker(s) with {amount:g} {kind} each do not fit: the cluster "
                 f"has {have.get(kind, 0):g} {kind}, {largest:g} on its largest node; lower workers "
                 f"or {kind.lower()}s_per_worker, or set wait_for_resources if it autoscales"
             )
 
 
 def _save_examples(examples: Sequence[Example], folder: Path) -> None:
+    if not examples:  # datasets cannot load a folder without rows
+        return
     table = {
         "source": [example.source for example in examples],
         "target": [example.target for example in examples],
@@ -171,6 +275,7 @@ def _loop_settings(
     steps = prepared["steps"]
     return LoopSettings(
         objective=objective,
+        lesson=asdict(_lesson(settings)),
         student=prepared["student"],
         tokens=str(out / "work"),
         metrics=str(out / "metrics.jsonl"),
@@ -191,10 +296,24 @@ def _loop_settings(
     )
 
 
+def _lesson(settings: TrainingHyperparameters) -> Lesson:
+    return Lesson(
+        settings.dropout,
+        settings.label_smoothing,
+        teacher_of(settings),
+        settings.distill.weight,
+        settings.distill.top_p,
+    )
+
+
 def _trainer(settings: TrainingHyperparameters, out: Path, loop: LoopSettings) -> TorchTrainer:
     use_gpu = settings.gpus_per_worker > 0
     has_validation = settings.validation_fraction > 0
     resources = {"CPU": settings.cpus_per_worker}
+    # Ray's annotation leaves the pair of an elastic group out.
+    workers: Any = settings.workers
+    if settings.min_workers is not None:
+        workers = (settings.min_workers, settings.workers)
     if use_gpu:
         resources["GPU"] = settings.gpus_per_worker
     return TorchTrainer(
@@ -202,7 +321,7 @@ def _trainer(settings: TrainingHyperparameters, out: Path, loop: LoopSettings) -
         train_loop_config=asdict(loop),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=settings.workers, use_gpu=use_gpu, resources_per_worker=resources
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker=resources
         ),
         run_config=RunConfig(
             # The same name in the same place makes Ray Train take up an interrupted run.
@@ -216,26 +335,3 @@ def _trainer(settings: TrainingHyperparameters, out: Path, loop: LoopSettings) -
             ),
         ),
     )
-
-
-def _last_metrics(path: Path) -> tuple[int, str]:
-    """Return the last logged step and the losses there, for the progress display."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    latest: dict[str, float] = {}
-    for line in lines[-50:]:
-        with suppress(ValueError):
-            latest.update(json.loads(line))
-    names = {"loss": "loss", "validation_loss": "validation loss"}
-    remark = ", ".join(f"{names[name]} {latest[name]:.4f}" for name in names if name in latest)
-    return int(latest.get("step", 0)), remark
-
-
-def _consolidated_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the fp32 weights of a DeepSpeed checkpoint of any ZeRO stage."""
-    from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
-
-    if any((folder / CHECKPOINT_TAG).glob("*optim_states.pt")):
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            return dict(get_fp32_state_dict_from_zero_checkpoint(str(folder), tag=CHECKPOINT_TAG))
-    states = torch.load(folder / CHECKPOINT_TAG / "mp_rank_00_model_states.pt", weights_only=False)
-    return dict(states["module"])

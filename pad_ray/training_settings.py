@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,22 +13,63 @@ from pad_ray.errors import ConfigError, DataError
 from pad_ray.students import TargetFormat, scratch_size
 from pad_ray.training_data import BatchSizes
 
+Format: TypeAlias = Literal["program", "cot", "answer", "repair", "hierarchical"]
+
+
+class DistillSettings(Settings):
+    """Learning another student's distribution beside the texts themselves."""
+
+    teacher: str | None = None
+    """Folder or hub id of a student with the same tokenizer; its own earlier self, for one."""
+    weight: float = Field(0.5, gt=0, le=1)
+    """Share of the loss that is KL divergence from the teacher's distribution."""
+    top_p: float = Field(0.95, gt=0, le=1)
+    """Probability that the teacher's likeliest tokens hold; the others are not learned."""
+
+
+class GeneralSettings(Settings):
+    """Texts of other kinds, mixed in so that what a language model could do is not lost."""
+
+    texts: Path | None = None
+    """A .txt file, or .jsonl or .parquet with a column `text`; a part is held back to measure."""
+    share: float = Field(0.1, ge=0, lt=1)
+    """Share of them among the examples; 0 only measures what is lost."""
+    tokens: int = Field(128, ge=8)
+    """Tokens of one example; the first half is read, the second learned."""
+
 
 class TrainingHyperparameters(Settings):
     """How a student is fine-tuned, apart from data and place."""
 
+    # The teacher and the texts are known by their fingerprints.
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "deepspeed", "threads", "max_failures", "tensorboard", "wait_for_resources"}
+        {
+            *"distill.teacher general.texts".split(),
+            *"out deepspeed offload threads max_failures tensorboard wait_for_resources".split(),
+            *"workers min_workers cpus_per_worker gpus_per_worker".split(),
+        }
     )
 
     student: str = "scratch:small"
     """Hub id, folder, .gguf file or scratch:<size> (tiny, small, medium, t5-tiny, t5-small)."""
-    format: TargetFormat = "program"
-    """What the student learns to write: a program, or chain-of-thought text."""
+    format: Format = "program"
+    """What the student learns: to write programs, chains of thought that end in the answer, the
+    answer alone, programs and repairs of broken ones (the paper's PaD with self-refinement; needs
+    data of `inject` or `collect_failures` too), or programs whole and by sub-questions."""
+    repair_share: float = Field(0.3, gt=0, lt=1)
+    """Share of repairs among the examples (format repair)."""
+    max_problems: int | None = Field(None, ge=1)
+    """Train on the rows of so many problems, drawn by the seed: a smaller number's are among a
+    larger one's, and they are the same for every format (validation keeps its own). An augmented
+    row counts as of the problem that it was made from."""
+    max_rows: int | None = Field(None, ge=1)
+    """Train on so many rows, of the first problems in that order."""
     epochs: float = Field(1.0, gt=0)
-    """Passes over the training rows (ignored where max_steps is given)."""
+    """Passes over the training rows (ignored where max_steps or max_tokens is given)."""
     max_steps: int | None = Field(None, ge=1)
     """Optimizer steps, in place of epochs."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Tokens trained on (read and written, no padding), in place of epochs."""
     batch_size: int = Field(32, ge=1)
     """Rows an optimizer step, over all workers."""
     micro_batch_size: int = Field(8, ge=1)
@@ -42,9 +82,17 @@ class TrainingHyperparameters(Settings):
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay, on matrices only."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Share of what each layer adds that is dropped in training; the model's own unless given."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each target token's probability that is spread over all tokens in training."""
+    distill: DistillSettings = DistillSettings()
+    """Another student that teaches this one."""
+    general: GeneralSettings = GeneralSettings()
+    """Texts that keep its general ability."""
     gradient_clipping: float = Field(1.0, gt=0)
     """Largest gradient norm."""
-    max_source_tokens: int = Field(512, ge=8)
+    max_source_tokens: int = Field(1024, ge=8)
     """Rows with a longer source are left out and counted."""
     max_target_tokens: int = Field(512, ge=8)
     """Rows with a longer target are left out and counted."""
@@ -52,12 +100,18 @@ class TrainingHyperparameters(Settings):
     """Share of the problems (not rows) held back to choose the checkpoint."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage."""
+    offload: Literal["none", "optimizer", "parameters"] = "none"
+    """What waits in the CPU's memory: the optimizer's state (ZeRO 1 to 3), whose step is then
+    computed there, or that and the parameters (ZeRO 3). An `optimizer` of type AdamW in the
+    DeepSpeed JSON makes it DeepSpeedCPUAdam, which is compiled when first used."""
     deepspeed: Path | None = None
     """DeepSpeed JSON laid over the settings made from these fields."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format of weights and activations."""
     workers: int = Field(1, ge=1)
-    """Ray Train workers (data-parallel ranks)."""
+    """Ray Train workers (data-parallel ranks); a run may go on with another number."""
+    min_workers: int | None = Field(None, ge=1)
+    """Go on with as few as this while nodes are lost, instead of waiting for all workers."""
     cpus_per_worker: float = Field(1.0, gt=0)
     """Logical CPUs each worker reserves."""
     gpus_per_worker: float = Field(0.0, ge=0)
@@ -96,6 +150,37 @@ class TrainingHyperparameters(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.max_steps is not None and self.max_tokens is not None:
+            raise ValueError("max_tokens: give it or max_steps, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _fewer_at_least(self) -> Self:
+        if self.least_workers > self.workers:
+            raise ValueError(f"min_workers: {self.min_workers} is more than workers {self.workers}")
+        return self
+
+    @model_validator(mode="after")
+    def _offload_fits(self) -> Self:
+        least = {"none": 0, "optimizer": 1, "parameters": 3}[self.offload]
+        if self.zero_stage < least:
+            raise ValueError(
+                f"offload: '{self.offload}' needs zero_stage {least} or more, not {self.zero_stage}"
+            )
+        return self
+
+    @property
+    def writes(self) -> TargetFormat:
+        """What the trained student writes."""
+        return self.format if self.format in ("cot", "answer") else "program"
+
+    @property
+    def least_workers(self) -> int:
+        """The number of workers that must be there for training to go on."""
+        return self.workers if self.min_workers is None else self.min_workers
+
     @property
     def sizes(self) -> BatchSizes:
         return BatchSizes(self.batch_size, self.micro_batch_size)
@@ -103,12 +188,10 @@ class TrainingHyperparameters(Settings):
 
 def deepspeed_config(settings: TrainingHyperparameters) -> dict[str, Any]:
     """Return DeepSpeed's configuration: these settings, and the user's JSON laid over them."""
-    micro_batches = settings.batch_size // settings.micro_batch_size
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": settings.micro_batch_size,
-        "gradient_accumulation_steps": math.ceil(micro_batches / settings.workers),
         "gradient_clipping": settings.gradient_clipping,
-        "zero_optimization": {"stage": settings.zero_stage},
+        "zero_optimization": _zero_optimization(settings),
         "bf16": {"enabled": settings.precision == "bf16"},
         # The optimizer is torch's AdamW: DeepSpeed's own needs a compiler at run time.
         "zero_allow_untested_optimizer": True,
@@ -117,9 +200,25 @@ def deepspeed_config(settings: TrainingHyperparameters) -> dict[str, Any]:
     }
     if settings.deepspeed is None:
         return config
-    return {**config, **_given_deepspeed(settings.deepspeed)}
+    given = _given_deepspeed(settings.deepspeed)
+    if settings.offload != "none" and "zero_optimization" in given:
+        raise ConfigError(
+            f"offload: {settings.deepspeed} has zero_optimization; say there what is offloaded"
+        )
+    return {**config, **given}
 
 
+def _zero_optimization(settings: TrainingHyperparameters) -> dict[str, Any]:
+    place = {"device": "cpu", "pin_memory": settings.gpus_per_worker > 0}
+    kinds = {
+        "none": (),
+        "optimizer": ("offload_optimizer",),
+        "parameters": ("offload_optimizer", "offload_param"),
+    }[settings.offload]
+    return {"stage": settings.zero_stage, **dict.fromkeys(kinds, place)}
+
+
+_SECTIONS = {"zero_optimization", "optimizer", "checkpoint"}
 _OWNED_BY_SETTINGS = {
     "train_batch_size",
     "train_micro_batch_size_per_gpu",
@@ -138,6 +237,9 @@ def _given_deepspeed(path: Path) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise DataError(f"deepspeed: {path}: expected a JSON object")
     values = {key: value for key, value in given.items() if value != "auto"}
+    for key in _SECTIONS & set(values):
+        if not isinstance(values[key], dict):
+            raise DataError(f"deepspeed: {path}: '{key}': expected an object")
     for key in _OWNED_BY_SETTINGS & set(values):
         raise ConfigError(
             f"deepspeed: {path}: leave '{key}' out or \"auto\": batch_size, micro_batch_size and "

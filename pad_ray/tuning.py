@@ -1,14 +1,16 @@
 """Fitting the weights of the scorers on validation problems.
 
 Sampled programs are scored once by every source; the weights are those whose product picks right
-programs most often. What picks among whole programs also ranks programs in writing.
+programs most often, and of these the ones whose votes do. What picks among whole programs also
+ranks programs in writing.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +23,7 @@ from rich.table import Table
 
 from pad_ray.config import resolve, validate
 from pad_ray.decoding.settings import Weights
-from pad_ray.decoding.strategies.vote import is_gold
+from pad_ray.decoding.strategies.vote import is_gold, most_voted, vote_weight
 from pad_ray.errors import DataError
 from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
 from pad_ray.stages import write_text
@@ -31,6 +33,7 @@ GRID = {
     "logprob": (0.0, 1.0, 3.0, 10.0),
     "alignment": (0.0, 1.0, 3.0, 10.0, 30.0),
     "value": (0.0, 0.3, 1.0, 3.0),
+    "grounding": (0.0, 0.3, 1.0, 3.0),
 }
 _FOLDS = 5
 
@@ -58,6 +61,7 @@ def tune(settings: TuningSettings) -> Weights:
         logprob=1,
         alignment=1 if settings.scorers.alignment else 0,
         value=1 if settings.scorers.value else 0,
+        grounding=1,
     )
     values = settings.model_dump() | {
         "strategy": "vote",
@@ -80,11 +84,17 @@ def tune(settings: TuningSettings) -> Weights:
     return weights
 
 
-Sample = tuple[dict[str, float], bool]
+@dataclass(frozen=True)
+class Sample:
+    """A sampled program: the logarithm of each source, the key of its answer, whether right."""
+
+    sources: dict[str, float]
+    answer: str
+    right: bool
 
 
 def _problems(run: EvaluationSettings) -> list[list[Sample]]:
-    """Return each problem's samples that answer: the logarithm of each source, and whether right.
+    """Return each problem's samples that answer.
 
     Problems whose samples are all right or all wrong say nothing about weights.
     """
@@ -93,11 +103,13 @@ def _problems(run: EvaluationSettings) -> list[list[Sample]]:
     problems = []
     for row in table.to_pylist():
         samples = [
-            (sample["sources"], is_gold(task, sample["answer"], row["answer"]))
+            Sample(
+                sample["sources"], sample["answer"], is_gold(task, sample["answer"], row["answer"])
+            )
             for sample in json.loads(row["teacher_notes"])["samples"]
             if sample["answer"] is not None
         ]
-        if len({right for _, right in samples}) == 2:
+        if len({sample.right for sample in samples}) == 2:
             problems.append(samples)
     if len(problems) < 2 * _FOLDS:
         raise DataError(
@@ -108,25 +120,37 @@ def _problems(run: EvaluationSettings) -> list[list[Sample]]:
 
 
 def fit(problems: Sequence[Sequence[Sample]], names: Sequence[str]) -> dict[str, float]:
-    """Return the grid's weights that pick a right program most often; on a tie the smallest."""
-    grids = [GRID[name] for name in names]
-    best = max(
-        itertools.product(*grids),
+    """Return the grid's weights that pick a right program most often.
+
+    On a tie those that vote best, then the smallest.
+    """
+    grid = itertools.product(*(GRID[name] for name in names))
+    return max(
+        (dict(zip(names, weights, strict=True)) for weights in grid),
         key=lambda weights: (
-            picked(problems, dict(zip(names, weights, strict=True))),
-            -sum(weights),
+            picked(problems, weights),
+            voted(problems, weights),
+            -sum(weights.values()),
         ),
     )
-    return dict(zip(names, best, strict=True))
 
 
 def picked(problems: Sequence[Sequence[Sample]], weights: dict[str, float]) -> float:
     """Return the share of problems whose best-ranked program is right; ties count in part."""
     total = 0.0
     for samples in problems:
-        ranks = np.array([sum(weights[n] * s[n] for n in weights) for s, _ in samples])
-        right = np.array([r for _, r in samples])
+        ranks = np.array([sum(weights[n] * s.sources[n] for n in weights) for s in samples])
+        right = np.array([sample.right for sample in samples])
         total += float(right[ranks >= ranks.max() - 1e-9].mean())
+    return total / len(problems)
+
+
+def voted(problems: Sequence[Sequence[Sample]], weights: Mapping[str, float]) -> float:
+    """Return the share of problems whose answer with the most weighted votes is right."""
+    total = 0
+    for samples in problems:
+        winner = most_voted((s.answer, vote_weight(s.sources, weights)) for s in samples)
+        total += next(sample.right for sample in samples if sample.answer == winner)
     return total / len(problems)
 
 
@@ -147,7 +171,7 @@ def _print(
     held_out: float,
 ) -> None:
     table = Table("ranked by", "weights", "picks a right program")
-    chance = float(np.mean([np.mean([right for _, right in samples]) for samples in problems]))
+    chance = float(np.mean([np.mean([s.right for s in samples]) for samples in problems]))
     table.add_row("chance", "", f"{chance:.1%}")
     for name in names:
         table.add_row(f"{name} alone", "", f"{picked(problems, {name: 1.0}):.1%}")
@@ -155,6 +179,8 @@ def _print(
     shown = ", ".join(f"{name} {weight:g}" for name, weight in chosen.items())
     table.add_row("fitted", shown, f"{picked(problems, fitted):.1%}")
     table.add_row("fitted, on problems left out", "", f"{held_out:.1%}")
+    table.add_row("majority", "", f"{voted(problems, {}):.1%}")
+    table.add_row("fitted, by vote", "", f"{voted(problems, fitted):.1%}")
     console = Console(width=100)
     console.print(f"of {len(problems)} problems that have right and wrong samples:")
     console.print(table)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
 from pad_ray.errors import DataError
+from pad_ray.storage import parquet_dataset
 from pad_ray.training_data import Example
 from pad_ray.verifiers.value import question_tokens, step_tokens
 
@@ -30,7 +30,7 @@ class JudgedProgram:
     right: bool
 
     @property
-    def source(self) -> str:
+    def group(self) -> str:
         """What problems are told apart by: two tasks may hold the same question."""
         return self.question
 
@@ -46,7 +46,7 @@ def read_judged_programs(folders: Sequence[Path]) -> list[JudgedProgram]:
         for part in parts:
             if not part.is_dir():
                 raise DataError(f"data: {folder} is not a synthesis directory (no {part.name}/)")
-        tables = [pads.dataset(part, format="parquet").to_table(columns=_COLUMNS) for part in parts]
+        tables = [parquet_dataset(part).to_table(columns=_COLUMNS) for part in parts]
         table = pa.concat_tables(tables, promote_options="default").sort_by("row_id")
         for row in table.filter(pc.is_valid(table["program"])).to_pylist():
             right = row["reason"] in (None, _RIGHT)

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import ray
 import torch
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from pad_ray.config import resolve
 from pad_ray.errors import ConfigError, DataError
-from pad_ray.stages import Stage, read_manifest
+from pad_ray.evaluation import worked_examples
+from pad_ray.progress import watch
+from pad_ray.runtime import connect
+from pad_ray.stages import Stage, input_fingerprints, open_stage, refuse_augmented
+from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
 from pad_ray.statements import split_steps
+from pad_ray.storage import locate_all
+from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES
+from pad_ray.tasks import get_task
 from pad_ray.training_data import split_by_problem
-from pad_ray.training_run import Best, Prepared, open_training, prepare, run
+from pad_ray.training_metrics import worker_groups
+from pad_ray.training_run import (
+    Best,
+    Prepared,
+    check_resources,
+    open_training,
+    prepare,
+    run,
+)
 from pad_ray.training_settings import TrainingHyperparameters
 from pad_ray.verifier_data import JudgedProgram, read_judged_programs, tokenise_programs
 from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.states import save_state_head, student_mark
 from pad_ray.verifiers.value import (
     ValueScorer,
     Verifier,
@@ -42,21 +61,25 @@ class VerifierSettings(TrainingHyperparameters):
     (checkpoints) and temperatures.
     """
 
+    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {"data"}
+
     student: str = "scratch:small"
     """Folder or hub id of the decoder-only model that the verifier starts from."""
     data: list[Path] | Path
     """Synthesis directory, or a list of them."""
     out: Path
     """Directory for the verifier, metrics.jsonl and manifest.json."""
+    states: bool = False
+    """Fit a linear head to the student's own states in place of a model: it costs next to nothing
+    while that student writes, and judges no other. Steps, batches and rates mean nothing then."""
+    task: str | None = None
+    """Task whose worked examples the student will be shown (states)."""
+    few_shot: int = Field(0, ge=0)
+    """How many of them stand before each question (states), as in the evaluation."""
 
     @property
     def folders(self) -> list[Path]:
-        return [resolve(p) for p in (self.data if isinstance(self.data, list) else [self.data])]
-
-    def row_settings(self) -> dict[str, Any]:
-        settings = super().row_settings()
-        del settings["data"]
-        return settings
+        return locate_all(self.data)
 
 
 def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
@@ -65,8 +88,19 @@ def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
         raise ConfigError("student: a verifier starts from a trained model; give its folder")
     if settings.validation_fraction == 0:
         raise ConfigError("validation_fraction: a verifier is calibrated on held-out problems")
-    inputs = {f"data_{i}": read_manifest(f)["fingerprint"] for i, f in enumerate(settings.folders)}
+    for field, given in (
+        ("distill.teacher", settings.distill.teacher),
+        ("general.texts", settings.general.texts),
+    ):
+        if given is not None:
+            raise ConfigError(f"{field}: a verifier writes no texts; leave it out")
+    inputs = input_fingerprints("data", settings.folders)
+    refuse_augmented("data", settings.folders, "a verifier learns from a teacher's own samples")
     out = resolve(settings.out)
+    if settings.states:
+        return _train_states(settings, out, inputs)
+    if settings.few_shot:
+        raise ConfigError("few_shot: shown to a student whose states are read; give --states true")
     stage = open_training(out, "train_verifier", settings, inputs)
     if stage.complete is not None:
         return stage.complete
@@ -75,12 +109,92 @@ def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
     return _finish(settings, stage, prepared, best)
 
 
+def _train_states(settings: VerifierSettings, out: Path, inputs: dict[str, str]) -> dict[str, Any]:
+    source, card = located(settings.student)
+    if card.writes_text:
+        raise ConfigError(f"student: it writes format '{card.format}'; programs alone are verified")
+    preamble = _preamble(settings)
+    inputs |= weight_fingerprints("student", source)
+    stage = open_stage(out, "train_verifier", settings, inputs)
+    if stage.complete is not None:
+        print(f"train_verifier: {out} is complete; nothing to do")
+        return stage.complete
+    parts = _split(settings)
+    connect()
+    check_resources(settings)
+    stage.begin()
+    programs = [*parts["train"], *parts["validation"]]
+    mark, states = _read_all(programs, settings, source, preamble)
+    count = len(parts["train"])
+    head = fit_head(mark, settings.student, parts["train"], states[:count])
+    held = parts["validation"]
+    logits = logits_of(head, states[count:])
+    raw = [(steps, p.right) for steps, p in zip(logits, held, strict=True)]
+    scale, shift, quality = _judged(raw, held)
+    save_state_head(replace(head, scale=scale, shift=shift), out)
+    counts = {part: {"rows": len(rows), **_counted(rows)} for part, rows in parts.items()}
+    manifest = stage.finish({"counts": counts, "parameters": len(head.weight) + 1, **quality})
+    print_quality(manifest)
+    print(f"train_verifier: head on the states of {settings.student} in {out}")
+    return manifest
+
+
+def _preamble(settings: VerifierSettings) -> str:
+    if not settings.few_shot:
+        return ""
+    if settings.task is None:
+        raise ConfigError("few_shot: needs task, whose worked examples are shown")
+    return worked_examples(get_task(settings.task), settings.few_shot)
+
+
+def _read_all(
+    programs: Sequence[JudgedProgram], settings: VerifierSettings, source: str, preamble: str
+) -> tuple[str, list[np.ndarray]]:
+    """Return the student's mark and the states of all programs.
+
+    They are read in as many tasks at a time as there are workers.
+    """
+    task = ray.remote(_read_part).options(
+        num_cpus=settings.cpus_per_worker, num_gpus=settings.gpus_per_worker
+    )
+    # Loading a student is worth many programs.
+    size = max(256, math.ceil(len(programs) / (8 * settings.workers)))
+    waiting = deque(programs[at : at + size] for at in range(0, len(programs), size))
+    running: deque[Any] = deque()
+    found: list[np.ndarray] = []
+    with watch("train_verifier", len(programs), lambda: (len(found), "states read")):
+        while waiting or running:
+            while waiting and len(running) < settings.workers:
+                part = waiting.popleft()
+                running.append(
+                    task.remote(part, source, settings.precision, preamble, settings.threads)
+                )
+            mark, states = ray.get(running.popleft())
+            found += states
+    return mark, found
+
+
+def _read_part(
+    programs: Sequence[JudgedProgram], source: str, precision: str, preamble: str, threads: int
+) -> tuple[str, list[np.ndarray]]:
+    torch.set_num_threads(max(threads, 1))
+    student = student_of(source, precision, preamble)
+    return student_mark(student.model), read_states(student, programs)
+
+
 def _split(settings: VerifierSettings) -> dict[str, list[JudgedProgram]]:
     programs = read_judged_programs(settings.folders)
     train, validation = split_by_problem(programs, settings.validation_fraction, settings.seed)
     if len({program.right for program in validation}) < 2:
         raise DataError("data: the held-out problems' programs are all right or all wrong")
     return {"train": train, "validation": validation}
+
+
+def _counted(programs: Sequence[JudgedProgram]) -> dict[str, int]:
+    return {
+        "problems": len({program.problem_id for program in programs}),
+        "right": sum(program.right for program in programs),
+    }
 
 
 def _make(settings: VerifierSettings) -> Prepared:
@@ -97,8 +211,7 @@ def _make(settings: VerifierSettings) -> Prepared:
         counts[part] = {
             "rows": len(fit),
             "too_long": too_long,
-            "problems": len({program.problem_id for program in programs}),
-            "right": sum(program.right for program in programs),
+            **_counted(programs),
         }
     if not examples["train"]:
         raise DataError("data: all programs are longer than max_source/target_tokens")
@@ -112,10 +225,10 @@ def _finish(
     made = make_value_model(prepared["student"])
     made.model.load_state_dict(best.weights, strict=False)
     made.model.eval()
-    raw = _values(made, _split(settings)["validation"], settings.threads)
-    scale, shift = platt(*_last_logits(raw))
+    held = _split(settings)["validation"]
+    raw = _values(made, held, settings.threads)
+    scale, shift, quality = _judged(raw, held)
     card = replace(made.card, origin=settings.student, scale=scale, shift=shift)
-    quality = measure_values(raw, scale, shift)
     made.model.to(DTYPES[settings.precision])
     save_value_model(Verifier(made.model, made.tokenizer, card), stage.out)
     manifest = stage.finish(
@@ -124,9 +237,9 @@ def _finish(
             "parameters": prepared["parameters"],
             "padding_share": prepared["padding_share"],
             "steps": prepared["steps"],
+            "worker_groups": worker_groups(stage.out / "metrics.jsonl"),
             "best_step": best.step,
             "best_validation_loss": best.loss,
-            "calibration": {"scale": scale, "shift": shift},
             **quality,
         }
     )
@@ -137,6 +250,21 @@ def _finish(
 
 
 Judged = list[tuple[list[float], bool]]
+
+
+def _judged(raw: Judged, held: Sequence[JudgedProgram]) -> tuple[float, float, dict[str, Any]]:
+    """Return scale and shift that calibrate held-out logits, and what the manifest says of them."""
+    logits, right = _last_logits(raw)
+    scale, shift = platt(logits, right)
+    return (
+        scale,
+        shift,
+        {
+            "calibration": {"scale": scale, "shift": shift},
+            **measure_values(raw, scale, shift),
+            "within_questions": auc_within(logits, right, [p.question for p in held]),
+        },
+    )
 
 
 @torch.inference_mode()
@@ -247,6 +375,25 @@ def auc(scores: np.ndarray, right: np.ndarray) -> float | None:
     )
 
 
+def auc_within(scores: np.ndarray, right: np.ndarray, questions: Sequence[str]) -> dict[str, Any]:
+    """Return the AUC among programs of the same question, and how many questions tell it.
+
+    A verifier may know which questions are hard, which gives it a good AUC over all programs, and
+    not which program of a question is right, which is all that search asks of it.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, question in enumerate(questions):
+        groups.setdefault(question, []).append(row)
+    total, pairs, told = 0.0, 0, 0
+    for rows in groups.values():
+        area = auc(scores[rows], right[rows])
+        if area is not None:
+            positives = int(right[rows].sum())
+            weight = positives * (len(rows) - positives)
+            total, pairs, told = total + area * weight, pairs + weight, told + 1
+    return {"auc": round(total / pairs, 4) if pairs else None, "questions": told}
+
+
 def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     """Return the expected calibration error over equal-width bins."""
     bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
@@ -267,3 +414,9 @@ def print_quality(manifest: dict[str, Any]) -> None:
         area = "-" if row["auc"] is None else f"{row['auc']:.3f}"
         table.add_row(name, str(row["programs"]), f"{row['right']:.1%}", area, f"{row['ece']:.3f}")
     Console(width=100).print(table)
+    within = manifest["within_questions"]
+    if within["auc"] is not None:
+        print(
+            f"among programs of one question, AUC {within['auc']:.3f} ({within['questions']} "
+            "questions with right and wrong ones): 0.5 would be no help to a search"
+        )

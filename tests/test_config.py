@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pad_ray.asking import AskSettings
-from pad_ray.config import Settings, parse_settings, root_cause, run_job, validate
+from pad_ray.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.errors import ConfigError, DataError, PadError, TeacherError
 from pad_ray.evaluation import EvaluationSettings
 from pad_ray.judging import SandboxSettings
@@ -138,8 +139,30 @@ def test_every_field_and_job_is_described(model: type[Settings]) -> None:
 @pytest.mark.parametrize("model", JOB_SETTINGS)
 def test_runtime_fields_exist(model: type[Settings]) -> None:
     for kind in _models(model):
-        unknown = set(kind.runtime_fields) - set(kind.model_fields) - {"out"}
+        unknown = [name for name in kind.runtime_fields if not _has_field(kind, name)]
         assert not unknown, kind.__name__
+
+
+def _has_field(kind: type[BaseModel], name: str) -> bool:
+    first, _, rest = name.partition(".")
+    field = kind.model_fields.get(first)
+    if field is None:
+        return first == "out"
+    inner = [field.annotation, *get_args(field.annotation)]
+    return not rest or any(
+        isinstance(one, type) and issubclass(one, BaseModel) and _has_field(one, rest)
+        for one in inner
+    )
+
+
+def test_a_runtime_field_of_a_field_does_not_decide_rows() -> None:
+    def run(**endpoint: Any) -> dict[str, Any]:
+        values = {"base_url": "http://127.0.0.1:1/v1", "model": "m", **endpoint}
+        given = {"task": "arithmetic", "teacher": "endpoint", "endpoint": values, "out": "o"}
+        return SynthesisSettings.model_validate(given).row_settings()
+
+    assert run(timeout_s=3, concurrency=99) == run()
+    assert run(temperature=0.1) != run()
 
 
 @pytest.mark.parametrize("model", JOB_SETTINGS)
@@ -222,7 +245,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> None:
             raise error
 
     monkeypatch.setattr(sys, "argv", ["synthesize.py", *MINIMAL])
-    run_job(SynthesisSettings, job, "synthesize")
+    Job("synthesize", SynthesisSettings, job).main()
 
 
 def test_users_mistake_is_one_line_and_status_2(
@@ -247,3 +270,18 @@ def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_success_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     _run(monkeypatch, None)
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_further_endpoints_are_read_from_flags_and_files(tmp_path: Path, by_file: bool) -> None:
+    others = [{"base_url": "http://127.0.0.1:2/v1", "model": "n", "weight": 2}]
+    endpoint = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "others": others}
+    plain = ["--task", "arithmetic", "--teacher", "endpoint", "--out", "out"]
+    flags = ["--endpoint.base_url", "http://127.0.0.1:1/v1", "--endpoint.model", "m"]
+    flags += ["--endpoint.others", json.dumps(others)]
+    if by_file:
+        (tmp_path / "e.yaml").write_text(yaml.safe_dump({"endpoint": endpoint}))
+        flags = ["--config", str(tmp_path / "e.yaml")]
+    found = parse_settings(SynthesisSettings, [*flags, *plain], "synthesize").endpoint
+    assert found is not None
+    assert [(one.model, one.weight) for one in found.others] == [("n", 2.0)]

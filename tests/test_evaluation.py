@@ -9,21 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pad_ray.config import root_cause, validate
 from pad_ray.errors import ConfigError, StudentError
 from pad_ray.evaluation import (
     EvaluationSettings,
-    TextJudge,
-    bootstrap_interval,
     evaluate,
     failure_classes,
     measure,
     table_rows,
 )
-from pad_ray.judging import ProgramJudge, SandboxSettings
+from pad_ray.judging import ProgramJudge, Rule, SandboxSettings, TextJudge
 from pad_ray.problems import COMPLETED_SCHEMA
 from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.students import StudentCard, make_scratch_student, save_student
@@ -57,27 +53,6 @@ NEAR = {"status": "ok", "reason": "wrong_answer", "rounded_match": True}
 WRONG = {"status": "ok", "reason": "wrong_answer", "rounded_match": False}
 RAISED = {"status": "error", "reason": "error", "error_type": "NameError"}
 NOTHING = {"status": None, "reason": "no_program"}
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=300))
-def test_interval_holds_the_mean(right: list[bool]) -> None:
-    low, high = bootstrap_interval(right)
-    assert 0 <= low <= sum(right) / len(right) <= high <= 1
-
-
-@pytest.mark.parametrize(("right", "wrong"), [(50, 50), (190, 10), (300, 700)])
-def test_interval_is_as_wide_as_theory_says(right: int, wrong: int) -> None:
-    n, mean = right + wrong, right / (right + wrong)
-    low, high = bootstrap_interval([True] * right + [False] * wrong)
-    half_width = 1.96 * (mean * (1 - mean) / n) ** 0.5
-    assert high - low == pytest.approx(2 * half_width, rel=0.15)
-
-
-def test_interval_is_reproducible_and_certain_at_the_ends() -> None:
-    some = [True, False, True]
-    assert bootstrap_interval(some) == bootstrap_interval(some)
-    assert bootstrap_interval([True] * 9) == [1.0, 1.0]
-    assert bootstrap_interval([False] * 9) == [0.0, 0.0]
 
 
 def test_shares_are_of_all_problems() -> None:
@@ -147,6 +122,39 @@ def test_chain_of_thought_of_a_text_task() -> None:
         completed("The answer is yes.", "The answer is no", answer="yes")
     )
     assert rows["reason"].to_pylist() == [None, "wrong_answer"]
+
+
+def test_texts_are_kept_once_and_by_the_rule_of_the_dataset() -> None:
+    task, rule = get_task("arithmetic"), Rule("rounded")
+    rows = TextJudge(task, rule)(completed("So 7.\nThe answer is 7.2", "7.3? The answer is 7.2"))
+    assert rows["reason"].to_pylist() == [None, None]
+    same = TextJudge(task)(completed("The answer is 7.", " The  answer is\n7. ")).to_pylist()
+    assert same[0]["program_key"] == same[1]["program_key"]
+    failed = TextJudge(task)(completed("", error="HTTP 500")).to_pylist()[0]
+    assert (failed["reason"], failed["message"]) == ("teacher_error", "HTTP 500")
+
+
+def test_texts_have_no_share_that_executes() -> None:
+    texts = TextJudge(get_task("arithmetic"))(completed("The answer is 7.", "The answer is 8."))
+    assert measure(texts)["executes"] is None
+    programs = ProgramJudge(get_task("arithmetic"), SandboxSettings())
+    assert measure(programs(completed("nothing", "to run")))["executes"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"strategy": "stepwise"}, "strategy: 'stepwise' works on programs"),
+        ({"few_shot": 1}, "few_shot: the worked examples are programs"),
+        ({"strategy": "vote", "weights": {"value": 1.0}}, "weights.value: judges programs"),
+    ],
+)
+def test_text_student_is_refused_what_needs_programs(
+    untrained: list[str], tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        evaluate(settings(tmp_path / "out", untrained[1], **change))
+    assert not (tmp_path / "out").exists()
 
 
 def test_table_names_student_problems_and_the_three_commonest_failures() -> None:

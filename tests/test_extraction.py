@@ -111,6 +111,18 @@ def test_a_missing_return_is_supplied(ending: str) -> None:
     assert answer(f"def solution():\n    half = 6\n    result = half * 2\n{ending}") == 12
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        "result = sum(n for n in counts)",
+        "result = sum([a + b for a, b in zip(counts, [1, 1, 1])]) - 3",
+        "result = len({n: m for n in counts for m in range(4)}) * 4",
+    ],
+)
+def test_a_comprehensions_variables_are_not_what_is_returned(last: str) -> None:
+    assert answer(f"def solution():\n    counts = [3, 4, 5]\n    {last}") == 12
+
+
 def test_an_f_string_without_words_is_the_answer_itself() -> None:
     assert answer("def solution():\n    a = 'x'\n    b = 'y'\n    print(f'{a}{b}')") == "xy"
 

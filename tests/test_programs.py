@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.programs import MAX_PROGRAM_CHARS, normalise_program, program_key
+from pad_ray.programs import MAX_PROGRAM_CHARS, near_key, normalise_program, program_key
 
 BASE = (
     "def solution():\n    apples = 3\n    pears = 4\n    total = apples - pears\n    return total"
@@ -159,3 +160,94 @@ def test_the_canonical_form_is_a_fixed_point_for_programs(program: str) -> None:
     form = normalise_program(program)
     if not form.startswith("# does not"):
         assert normalise_program(form) == form
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        BASE.replace("    apples", "    crates = 7 * 2\n    apples"),
+        BASE.replace("    apples", "    crates = 7\n    boxes = crates * 2\n    apples"),
+        BASE.replace("apples = 3", "apples: int = 3"),
+        BASE.replace("apples = 3", "apples = int(3)"),
+    ],
+)
+def test_what_changes_no_calculation_does_not_change_the_near_key(same: str) -> None:
+    assert near_key(same) == near_key(BASE)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("a = 3\nb = 4\nreturn a + b * 2", "a = 3\nb = 4\nreturn 2 * b + a"),
+        ("a = 3\na += 4\nreturn a", "n = 3\nn = n + 4\nreturn n"),
+    ],
+)
+def test_operands_of_sums_and_products_may_change_places(left: str, right: str) -> None:
+    def program(text: str) -> str:
+        return "def solution():\n" + "".join(f"    {line}\n" for line in text.splitlines())
+
+    assert near_key(program(left)) == near_key(program(right))
+    assert program_key(program(left)) != program_key(program(right))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        BASE.replace("apples - pears", "pears - apples"),
+        BASE.replace("3", "5"),
+        BASE.replace("apples = 3", "apples = int(3.5)"),
+        BASE.replace("    apples", "    crates = 7 / 0\n    apples"),
+    ],
+)
+def test_a_change_of_calculation_changes_the_near_key(other: str) -> None:
+    assert near_key(other) != near_key(BASE)
+
+
+@pytest.mark.parametrize(("one", "two"), [("'a' + 'b'", "'b' + 'a'"), ("[1] + [2]", "[2] + [1]")])
+def test_texts_and_lists_do_not_commute(one: str, two: str) -> None:
+    body = "def solution():\n    return "
+    assert near_key(body + one) != near_key(body + two)
+
+
+_OPERAND = st.sampled_from(["a", "b", "c", "2", "3.5"])
+_EXPRESSION = st.recursive(
+    _OPERAND,
+    lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(
+        lambda part: f"({part[0]} {part[1]} {part[2]})"
+    ),
+    max_leaves=6,
+)
+
+
+@given(_EXPRESSION, _EXPRESSION, st.tuples(*[st.integers(-9, 9)] * 3))
+def test_programs_with_one_near_key_compute_the_same(
+    left: str, right: str, values: tuple[int, int, int]
+) -> None:
+    def program(expression: str) -> str:
+        givens = "".join(f"    {n} = {v}\n" for n, v in zip("abc", values, strict=True))
+        return f"def solution():\n{givens}    return {expression}"
+
+    one, two = program(left), program(right)
+    swapped = program(_swapped(left))
+    assert near_key(swapped) == near_key(one)
+    if near_key(one) == near_key(two):
+        assert _run(one) == pytest.approx(_run(two))
+
+
+def _swapped(expression: str) -> str:
+    """Turn the operands of every sum and product round."""
+
+    class Swap(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+            self.generic_visit(node)
+            if isinstance(node.op, ast.Add | ast.Mult):
+                node.left, node.right = node.right, node.left
+            return node
+
+    return ast.unparse(Swap().visit(ast.parse(expression)))
+
+
+def _run(program: str) -> float:
+    names: dict[str, Any] = {}
+    exec(program, names)
+    return float(names["solution"]())

@@ -5,73 +5,39 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
+from browsers import CHROMIUM, in_a_browser
+from finished_stages import judge_of, opened, synthesised, teacher_stage
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from pad_ray import evaluation, synthesis
-from pad_ray.config import Settings
+from pad_ray import evaluation
 from pad_ray.errors import DataError
-from pad_ray.evaluation import EvaluationSettings, TextJudge
-from pad_ray.judging import ProgramJudge, SandboxSettings
+from pad_ray.evaluation import EvaluationSettings
+from pad_ray.judging import TextJudge
+from pad_ray.pages import clip, duration, million
 from pad_ray.problems import COMPLETED_SCHEMA, request_tables
 from pad_ray.records import Problem
-from pad_ray.report import StageResult, clip, duration, million, write_report
+from pad_ray.report import StageResult, write_report
 from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, loss_figure
-from pad_ray.stages import Stage, open_stage
-from pad_ray.synthesis import SynthesisSettings, TeacherStage, make_teacher
 from pad_ray.tasks import get_task
 from pad_ray.teachers import ScriptedTeacher
 from pad_ray.training import TrainingSettings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VOID = {"meta", "br", "link", "img", "hr", "input"}
-QUICK = {"wall_s": 0.2, "cpu_s": 0.2}
 ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"
-
-
-@cache
-def judge_of(task: str) -> ProgramJudge:
-    return ProgramJudge(get_task(task), SandboxSettings(**QUICK))
-
-
-def opened(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
-    stage = open_stage(out, job, settings, inputs)
-    stage.begin()
-    (out / "work").mkdir()
-    return stage
-
-
-def synthesised(out: Path, **changes: Any) -> StageResult:
-    """Run the synthesis stages in this process, without Ray, into a finished directory."""
-    settings = SynthesisSettings(
-        **{"task": "arithmetic", "teacher": "scripted", "count": 12, "samples": 3}
-        | {"sandbox": QUICK, "out": out}
-        | changes
-    )
-    task, problems, repeated = settings.load()
-    stage = opened(out, "synthesize", settings, settings.inputs())
-    write, judge = TeacherStage(make_teacher(settings, task)), judge_of(task.name)
-    judged = pa.concat_tables(
-        judge(write(block)) for block in request_tables(problems, settings.samples, 64)
-    )
-    manifest = synthesis._finish(stage, pads.dataset(judged), problems, repeated, settings)
-    return StageResult(out, manifest)
 
 
 def trained(out: Path, losses: Sequence[dict[str, float]], **changes: Any) -> StageResult:
@@ -87,6 +53,10 @@ def trained(out: Path, losses: Sequence[dict[str, float]], **changes: Any) -> St
         "parameters": 2_718_281,
         "padding_share": 0.0423,
         "steps": 600,
+        "worker_groups": [
+            {"from_step": 0, "workers": 2, "device": "cpu"},
+            {"from_step": 200, "workers": 1, "device": "cpu"},
+        ],
         "best_step": 400,
         "best_validation_loss": 0.0312,
     }
@@ -101,10 +71,12 @@ def evaluated(
         **{"task": "arithmetic", "count": 20, "student": "student", "out": out} | changes
     )
     stage = opened(out, "evaluate", settings, {})
-    write = TeacherStage(ScriptedTeacher(1, faults))
+    write = teacher_stage(ScriptedTeacher(1, faults), out)
     (block,) = request_tables(problems or settings.load()[1], 1, 1000)
     judged = judge_of(settings.task)(write(block))
-    return StageResult(out, evaluation._finish(stage, judged.sort_by("row_id"), "student"))
+    return StageResult(
+        out, evaluation._finish(stage, judged.sort_by("row_id"), "student", get_task("arithmetic"))
+    )
 
 
 FAULTS = {"wrong_number": 0.3, "undefined_name": 0.15, "no_code": 0.1, "syntax_error": 0.1}
@@ -323,6 +295,10 @@ def test_validation_loss_that_is_not_a_number_is_left_out(
     assert not re.search(r"\bnan\b", Page(page).text, re.IGNORECASE)
 
 
+def test_workers_that_trained_are_told_in_order(page: str) -> None:
+    assert "tokens a second, 2 workers, then 1 worker from step 200" in Page(page).text
+
+
 def test_empty_metrics_file_says_so(stages: Stages, tmp_path: Path) -> None:
     page = written(tmp_path, (stages[0], trained(tmp_path / "t", []), stages[2]))
     assert "No loss was logged" in page
@@ -365,7 +341,7 @@ def hostile_stages(stages: Stages, out: Path) -> Stages:
     )
     settings = EvaluationSettings(task="arithmetic", student=ATTACK, out=out)
     stage = opened(out, "evaluate", settings, {})
-    manifest = evaluation._finish(stage, judged, ATTACK)
+    manifest = evaluation._finish(stage, judged, ATTACK, get_task("arithmetic"))
     manifest["config"]["task"] = ATTACK
     manifest["metrics"]["failures"] = {ATTACK: 1}
     teacher = StageResult(stages[0][0].folder, {**stages[0][0].manifest, "teacher": ATTACK})
@@ -437,7 +413,9 @@ def test_chain_of_thought_student_shows_its_texts(stages: Stages, tmp_path: Path
     rows = [row | {"completion": text} for row, text in zip(block.to_pylist(), texts, strict=True)]
     judged = TextJudge(get_task("arithmetic"))(pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA))
     stage = opened(settings.out, "evaluate", settings, {})
-    result = StageResult(settings.out, evaluation._finish(stage, judged, "student"))
+    result = StageResult(
+        settings.out, evaluation._finish(stage, judged, "student", get_task("arithmetic"))
+    )
     page = written(tmp_path, (stages[0], training, [result]))
     shown = Page(page).text
     assert "trained to write chain-of-thought text" in shown
@@ -565,11 +543,6 @@ def browse(folder: Path, width: int, dark: bool, *flags: str) -> str:
         check=True,
     )
     return done.stdout
-
-
-in_a_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on PATH; install the chromium package"
-)
 
 
 @pytest.mark.slow

@@ -3,76 +3,94 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pyarrow.dataset as pads
 import pytest
+from kills import (
+    ROOT,
+    job_command,
+    rows_after_a_kill,
+    rows_without_timings,
+    run_job,
+    saved_blocks,
+    wait_until,
+)
 from safetensors.torch import load_file
 
 from pad_ray.synthesis import SynthesisSettings, synthesize
 from pad_ray.training import TrainingSettings, train
 
-ROOT = Path(__file__).parents[1]
 # Endless loops make the run last long enough to be killed in the middle.
 FAULTS = {"endless_loop": 0.15, "wrong_number": 0.1}
 
 
-def wait_until(true: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 def synthesis_command(out: Path) -> list[str]:
     flags = "--task arithmetic --count 60 --samples 2 --teacher scripted --rows_per_block 8"
-    return [
-        sys.executable,
-        str(ROOT / "jobs/synthesize.py"),
-        *flags.split(),
-        f"--out={out}",
-        f"--faults={json.dumps(FAULTS)}",
-        "--sandbox.cpu_s=0.5",
-    ]
-
-
-def rows_without_timings(folder: Path) -> list[dict[str, Any]]:
-    tables = [pads.dataset(folder / part).to_table() for part in ("verified", "rejected")]
-    return [
-        {**row, "cpu_s": None, "wall_s": None}
-        for table in tables
-        for row in table.sort_by("row_id").to_pylist()
-    ]
+    own = [f"--out={out}", f"--faults={json.dumps(FAULTS)}", "--sandbox.cpu_s=0.5"]
+    return [*job_command("synthesize", flags), *own]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_driver_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(synthesis_command(whole), check=True, cwd=ROOT, timeout=300)
-
-    driver = subprocess.Popen(synthesis_command(killed), cwd=ROOT, start_new_session=True)
-    checkpoint = killed / "work/checkpoint"
-    wait_until(lambda: len(list(checkpoint.glob("*.parquet"))) >= 3, seconds=200)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    assert not (killed / "manifest.json").exists()
-    saved = set(checkpoint.glob("*.parquet"))
-
-    subprocess.run(synthesis_command(killed), check=True, cwd=ROOT, timeout=300)
-    assert saved, "nothing was saved before the kill, so nothing was resumed"
-    rows = rows_without_timings(killed)
-    assert rows == rows_without_timings(whole)
+    rows, _ = rows_after_a_kill(synthesis_command, tmp_path / "whole", tmp_path / "killed")
     assert len({row["row_id"] for row in rows}) == len(rows) == 120
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("job", ["inject --count 40", "augment --copies 40"])
+def test_killed_edits_lose_and_repeat_nothing(tmp_path: Path, job: str) -> None:
+    data = tmp_path / "data"
+    flags = f"--task arithmetic --count 100 --teacher scripted --faults {{}} --out {data}"
+    run_job(job_command("synthesize", flags))
+
+    def command(out: Path) -> list[str]:
+        name, own = job.split(maxsplit=1)
+        return job_command(name, f"{own} --data {data} --rows_per_block 40 --out {out}")
+
+    rows, saved = rows_after_a_kill(command, tmp_path / "whole", tmp_path / "killed")
+    assert saved < 100
+    assert len({row["row_id"] for row in rows}) == len(rows) == 4000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_interrupted_training_says_so_and_goes_on(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    flags = f"--task arithmetic --count 100 --teacher scripted --faults {{}} --out {data}"
+    run_job(job_command("synthesize", flags))
+    flags = (
+        f"--data {data} --out {out} --student scratch:tiny --max_steps 300 --evaluate_every 10 "
+        "--batch_size 4 --micro_batch_size 4"
+    )
+    command = job_command("train", flags)
+    metrics = out / "metrics.jsonl"
+
+    # A shell has interrupts ignored in what it starts in the background.
+    driver = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 25, 200)
+    driver.send_signal(signal.SIGINT)
+    errors = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 130
+    assert "interrupted; the same command goes on from here" in errors
+    assert "Traceback" not in errors
+    before = len(metrics.read_text().splitlines())
+
+    run_job(command)
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert len(steps) < before + 300, "it began anew"
+    assert steps[-1] == 300
 
 
 def judges(driver: int) -> list[psutil.Process]:
@@ -85,10 +103,9 @@ def judges(driver: int) -> list[psutil.Process]:
 @pytest.mark.timeout(600)
 def test_a_killed_sandbox_actor_costs_no_row(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(synthesis_command(whole), check=True, cwd=ROOT, timeout=300)
+    run_job(synthesis_command(whole))
     driver = subprocess.Popen(synthesis_command(killed), cwd=ROOT)
-    checkpoint = killed / "work/checkpoint"
-    wait_until(lambda: len(list(checkpoint.glob("*.parquet"))) >= 2, seconds=200)
+    wait_until(lambda: saved_blocks(killed) >= 2, seconds=200)
     victims = judges(driver.pid)
     zygotes = [child for judge in victims for child in judge.children()]
     assert victims
@@ -96,7 +113,9 @@ def test_a_killed_sandbox_actor_costs_no_row(tmp_path: Path) -> None:
     victims[0].kill()
     assert driver.wait(300) == 0
     assert rows_without_timings(killed) == rows_without_timings(whole)
-    assert not [zygote for zygote in zygotes if zygote.is_running()]
+    # A zygote that has no parent left is taken away by whatever process is the machine's first.
+    _, alive = psutil.wait_procs(zygotes, timeout=30)
+    assert not [zygote for zygote in alive if zygote.status() != psutil.STATUS_ZOMBIE]
 
 
 def train_workers() -> list[psutil.Process]:

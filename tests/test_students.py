@@ -40,7 +40,7 @@ QUESTIONS = [
 def texts() -> list[str]:
     generate_problems = get_task("arithmetic").generate
     assert generate_problems is not None
-    problems = generate_problems(40, "train", 0, None)
+    problems = list(generate_problems(40, "train", 0, None))
     return [f"{problem.question}\n{problem.program}" for problem in problems]
 
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import datasets
+import hypothesis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from pad_ray import dataset_files
+from pad_ray.dataset_files import JudgedRows
 from pad_ray.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
 from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.rejudging import JudgeSettings, judge_again
 from pad_ray.stages import read_manifest
-from pad_ray.synthesis import SynthesisSettings, mark_duplicates, synthesize
+from pad_ray.synthesis import SynthesisSettings, synthesize
 
 PROBLEMS, SAMPLES = 20, 2
 FAULTS = {"wrong_number": 0.15, "undefined_name": 0.1, "syntax_error": 0.1, "no_code": 0.1}
@@ -197,24 +205,207 @@ def test_teacher_that_cannot_serve_the_task_is_refused_before_any_work(tmp_path:
 
 
 def test_missing_problem_file_leaves_no_directory(tmp_path: Path) -> None:
+    gone = {"task": "gsm8k", "problems": tmp_path / "gone.jsonl", "teacher": "rationale"}
     with pytest.raises(DataError, match=r"gone\.jsonl"):
-        synthesize(settings(tmp_path / "out", task="jsonl", problems=tmp_path / "gone.jsonl"))
+        synthesize(settings(tmp_path / "out", samples=1, **gone))
     assert not (tmp_path / "out").exists()
 
 
-def judged(*rows: tuple[str, str, str | None]) -> pa.Table:
-    names = ("problem_id", "program_key", "reason")
-    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
-
-
-def test_only_later_equal_right_programs_of_one_problem_are_duplicates() -> None:
-    table = judged(
-        ("a", "k", "wrong_answer"),
-        ("a", "k", None),
-        ("a", "k", None),
-        ("a", "l", None),
-        ("b", "k", None),
-        ("a", "k", None),
+def sorted_rows(folder: Path, drop_near: bool, *rows: tuple[str, str, str, str | None]) -> Any:
+    """Sort judged rows (problem, program key, near key, reason); return (reason, pass rate)s."""
+    names = ("problem_id", "program_key", "near_key", "reason")
+    table = pa.Table.from_pylist(
+        [
+            {**dict(zip(names, row, strict=True)), "row_id": f"{i:03d}", "sample_index": i}
+            for i, row in enumerate(rows)
+        ],
+        schema=JUDGED_SCHEMA,
     )
-    reasons = mark_duplicates(table)["reason"].to_pylist()
+    (folder / "done").mkdir()
+    # Two files, as of two blocks.
+    pq.write_table(table.slice(0, 3), folder / "done" / "0.parquet")
+    pq.write_table(table.slice(3), folder / "done" / "1.parquet")
+    with JudgedRows([folder / "done"], folder / "spill") as judged:
+        judged.write(folder, drop_near)
+    found = {row["row_id"]: row for part in PARTS for row in rows_in(folder / part)}
+    return [(row["reason"], row["pass_rate"]) for _, row in sorted(found.items())]
+
+
+PARTS = ("verified", "rejected")
+
+
+def test_only_later_equal_right_programs_of_one_problem_are_duplicates(tmp_path: Path) -> None:
+    found = sorted_rows(
+        tmp_path,
+        False,
+        ("a", "k", "n", "wrong_answer"),
+        ("a", "k", "n", None),
+        ("a", "k", "n", None),
+        ("a", "l", "n", None),
+        ("b", "k", "n", None),
+        ("a", "k", "n", None),
+    )
+    reasons = [reason for reason, _ in found]
     assert reasons == ["wrong_answer", None, "duplicate", None, None, "duplicate"]
+    assert [rate for _, rate in found] == [0.8, 0.8, 0.8, 0.8, 1.0, 0.8]
+
+
+def test_near_duplicates_go_if_they_are_to(tmp_path: Path) -> None:
+    found = sorted_rows(
+        tmp_path,
+        True,
+        ("a", "k", "n", None),
+        ("a", "k", "n", None),
+        ("a", "l", "n", None),
+        ("a", "m", "o", None),
+        ("b", "l", "n", None),
+    )
+    assert [reason for reason, _ in found] == [None, "duplicate", "near_duplicate", None, None]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**64 - 1).map("{:016x}".format),
+            st.sampled_from("kl"),
+            st.sampled_from("mn"),
+            st.sampled_from([None, None, "error", "wrong_answer"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.booleans(),
+    st.integers(1, 9),
+)
+@hypothesis.settings(max_examples=15)
+def test_a_dataset_is_the_same_sorted_at_once_or_in_parts(
+    rows: list[tuple[str, str, str, str | None]], drop_near: bool, several: int
+) -> None:
+    # Several samples a problem, with unlike reasons.
+    rows = [(rows[i % several % len(rows)][0], *row[1:]) for i, row in enumerate(rows)]
+    found = []
+    for size in (dataset_files._ROWS_PER_PART, 3):
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dataset_files, "_ROWS_PER_PART", size)
+            found.append(sorted_rows(Path(folder), drop_near, *rows))
+    assert found[0] == found[1]
+
+
+def test_a_program_of_each_problem_is_asked_for_until_it_is_found(
+    local_ray: None, tmp_path: Path
+) -> None:
+    run = {"faults": {"wrong_number": 0.4}, "vary": 1.0, "samples": 2}
+    manifest = synthesize(settings(tmp_path / "out", want=2, max_samples=5, **run))
+    verified = rows_in(tmp_path / "out/verified")
+    rows = verified + rows_in(tmp_path / "out/rejected")
+    asked = Counter(row["problem_id"] for row in rows)
+    found = Counter(row["problem_id"] for row in verified)
+    assert len(asked) == PROBLEMS
+    rounds = manifest["counts"]["rounds"]
+    assert 1 < len(rounds) <= 3
+    assert sum(one["asked"] for one in rounds) == len(rows) == manifest["counts"]["rows"]
+    for problem, samples in asked.items():
+        assert samples in (2, 4, 5)
+        # Asked on only while it lacked programs.
+        earlier = [
+            row
+            for row in verified
+            if row["problem_id"] == problem and row["sample_index"] < samples - 2 + samples % 2
+        ]
+        assert len(earlier) < 2
+        assert found[problem] >= 2 or samples == 5
+
+
+@pytest.mark.slow
+def test_rounds_make_the_same_rows_in_any_layout(local_ray: None, tmp_path: Path) -> None:
+    run = {"faults": {"wrong_number": 0.4}, "vary": 1.0, "want": 2, "max_samples": 4}
+    one = synthesize(settings(tmp_path / "one", **run))
+    two = synthesize(settings(tmp_path / "two", rows_per_block=3, teacher_actors=[1, 2], **run))
+    assert one["counts"] == two["counts"]
+
+
+def test_problems_of_an_evaluation_file_are_left_out(local_ray: None, tmp_path: Path) -> None:
+    problems = own_file(tmp_path / "own.jsonl", 5)
+    evaluation = tmp_path / "test.jsonl"
+    evaluation.write_text(
+        '{"question": "what is 1, and 1?", "answer": 2}\n'
+        '{"question": "So then: what is 3 and 1? Tell me.", "answer": 4}\n'
+    )
+    completions = completions_file(
+        tmp_path / "c.jsonl", {f"What is {i} and 1?": "def solution(): return 0" for i in range(5)}
+    )
+    manifest = synthesize(
+        settings(
+            tmp_path / "out",
+            task="jsonl",
+            problems=problems,
+            count=None,
+            teacher="recorded",
+            completions=completions,
+            samples=1,
+            decontaminate=[str(evaluation)],
+            decontamination_ngram=5,
+        )
+    )
+    assert manifest["counts"]["contaminated_by"] == {"exact": 1, "ngram": 1}
+    asked = {row["question"] for row in rows_in(tmp_path / "out/rejected")}
+    assert asked == {f"What is {i} and 1?" for i in (0, 2, 4)}
+
+
+def test_an_evaluation_file_of_a_generated_task_needs_its_task(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="decontaminate: test.jsonl: task 'arithmetic' reads no"):
+        synthesize(settings(tmp_path / "out", decontaminate=["test.jsonl"]))
+
+
+@pytest.mark.parametrize(
+    "given", [{"want": 2}, {"max_samples": 2}, {"teacher_actors": [3, 1]}, {"sandbox_actors": 0}]
+)
+def test_settings_at_odds_are_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings(tmp_path / "out", **given)
+
+
+def test_rounding_is_the_papers_rule(local_ray: None, tmp_path: Path) -> None:
+    problems = own_file(tmp_path / "own.jsonl", 3)
+    programs = {
+        f"What is {i} and 1?": f"def solution():\n    return {i} + 1 + {i} * 0.3" for i in range(3)
+    }
+    run = {
+        "task": "jsonl",
+        "problems": problems,
+        "count": None,
+        "teacher": "recorded",
+        "completions": completions_file(tmp_path / "c.jsonl", programs),
+        "samples": 1,
+    }
+    exact = synthesize(settings(tmp_path / "exact", **run))
+    rounded = synthesize(settings(tmp_path / "rounded", accept="rounded", **run))
+    assert (exact["counts"]["verified"], rounded["counts"]["verified"]) == (1, 2)
+
+
+def test_a_dataset_is_judged_again_under_another_rule(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "never.py").write_text(
+        "from pad_ray.tasks import Task\n"
+        "TASK = Task('arithmetic', lambda value, answer: False, generate=lambda *_: [])\n"
+    )
+    run = {"data": made, "near_duplicates": "drop"}
+    same = judge_again(JudgeSettings(out=tmp_path / "same", **run))
+    task = f"{tmp_path / 'never.py'}:TASK"
+    none = judge_again(JudgeSettings(out=tmp_path / "none", task=task, **run))
+    before = read_manifest(made)["counts"]
+    assert same["counts"]["rows"] == before["rows"] == none["counts"]["rows"]
+    kept = ("verified", "near_duplicate")
+    counts = same["counts"]
+    assert counts["verified"] + counts["by_reason"].get("near_duplicate", 0) == before["verified"]
+    assert none["counts"]["verified"] == 0, kept
+    first = {row["row_id"]: row for part in PARTS for row in rows_in(made / part)}
+    for part in PARTS:
+        for row in rows_in(tmp_path / "same" / part):
+            old = first[row["row_id"]]
+            for name in ("completion", "program", "value", "status", "teacher"):
+                assert row[name] == old[name]
+    capsys.readouterr()
+    judge_again(JudgeSettings(out=tmp_path / "same", **run))
+    assert "nothing to do" in capsys.readouterr().out

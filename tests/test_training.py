@@ -4,78 +4,50 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_trainings import STEPS, furthest_weights, logged, settings
 
+from pad_ray.config import validate
 from pad_ray.decoding import Solver
 from pad_ray.errors import ConfigError, DataError, PadError, ResourceError
-from pad_ray.records import JUDGED_SCHEMA, row_id
-from pad_ray.stages import MANIFEST, read_manifest
+from pad_ray.stages import read_manifest
 from pad_ray.students import load_student
-from pad_ray.tasks import get_task
-from pad_ray.training import TrainingSettings, train
+from pad_ray.training import TrainingSettings, read_rows, train
+from pad_ray.training_data import BatchSizes, read_training_rows
 from pad_ray.training_settings import deepspeed_config
 
-STEPS = 6
-
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthesis directory of 44 problems with their gold programs and no chains of thought."""
-    folder = tmp_path_factory.mktemp("data")
-    make = get_task("arithmetic").generate
-    assert make is not None
-    rows = [
-        {
-            "row_id": row_id(problem.problem_id, 0),
-            "problem_id": problem.problem_id,
-            "question": problem.question,
-            "program": problem.program,
-        }
-        for problem in make(44, "train", 0, None)
-    ]
-    (folder / "verified").mkdir()
-    table = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
-    pq.write_table(table, folder / "verified" / "part-0.parquet")
-    (folder / MANIFEST).write_text('{"job": "synthesize", "fingerprint": "00aa"}')
-    return folder
+def data(training_data: Path) -> Path:
+    return training_data
 
 
-def settings(data: Path, out: Path, **others: Any) -> TrainingSettings:
-    """Return a short run whose epochs end in a batch that two workers cannot share evenly."""
-    values: dict[str, Any] = {
-        "student": "scratch:tiny",
-        "data": data,
-        "out": out,
-        "max_steps": STEPS,
-        "batch_size": 12,
-        "micro_batch_size": 4,
-        "learning_rate": 3e-3,
-        "schedule": "constant_with_warmup",
-        "warmup_ratio": 0.0,
-        "validation_fraction": 0.1,
-        "log_every": 1,
-        "evaluate_every": 3,
-    }
-    return TrainingSettings(**{**values, **others})
-
-
-def logged(out: Path, name: str) -> list[float]:
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [line[name] for line in lines if name in line]
-
-
-@pytest.fixture(scope="module")
-def one_worker(local_ray: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("one") / "out"
-    train(settings(data, out))
-    return out
+def test_problems_solved_in_one_of_the_other_formats_directories_are_kept(
+    data: Path, tmp_path: Path
+) -> None:
+    table = pads.dataset(data / "verified").to_table()
+    others = []
+    for number in range(2):
+        other = tmp_path / f"other{number}"
+        (other / "verified").mkdir(parents=True)
+        pq.write_table(table.slice(10 * number, 10), other / "verified" / "part-0.parquet")
+        others.append(other)
+    asked = settings(data, tmp_path / "out", same_problems=others)
+    kept = [row.problem_id for part in read_rows(asked, {data: False}) for row in part]
+    assert sorted(kept) == sorted(table["problem_id"].to_pylist()[:20])
+    empty = tmp_path / "empty"
+    (empty / "verified").mkdir(parents=True)
+    pq.write_table(table.slice(0, 0), empty / "verified" / "part-0.parquet")
+    alone = settings(data, tmp_path / "out", same_problems=empty)
+    with pytest.raises(DataError, match="same_problems: no problem of data is solved there too"):
+        read_rows(alone, {data: False})
 
 
 def test_every_step_is_logged_and_the_loss_falls(one_worker: Path) -> None:
@@ -84,6 +56,11 @@ def test_every_step_is_logged_and_the_loss_falls(one_worker: Path) -> None:
     assert losses[-1] < losses[0] - 0.3
     assert logged(one_worker, "learning_rate") == [pytest.approx(3e-3)] * STEPS
     assert all(norm > 0 for norm in logged(one_worker, "gradient_norm"))
+
+
+def test_ray_train_leaves_no_handler_that_swallows_interrupts(one_worker: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_first_loss_is_that_of_guessing(one_worker: Path) -> None:
@@ -111,6 +88,33 @@ def test_saved_student_is_whole(one_worker: Path) -> None:
     with Solver(student) as solver:
         assert solver.solve("What is 1 + 1?", max_new_tokens=5).tokens <= 5
     assert student.model.num_parameters() == read_manifest(one_worker)["parameters"]
+
+
+@pytest.mark.slow
+def test_a_run_without_validation_keeps_its_last_step(
+    local_ray: None, data: Path, tmp_path: Path
+) -> None:
+    more = settings(data, tmp_path / "out", validation_fraction=0, max_steps=2, evaluate_every=1)
+    manifest = train(more)
+    assert manifest["best_validation_loss"] is None and manifest["best_step"] == 2
+    assert manifest["counts"]["validation"] == {
+        "rows": 0,
+        "too_long": 0,
+        "problems": 0,
+        "repairs": 0,
+    }
+
+
+def test_tokens_come_to_steps(local_ray: None, data: Path, tmp_path: Path) -> None:
+    asked = {"max_steps": None, "max_tokens": 5000, "evaluate_every": 100}
+    out = tmp_path / "out"
+    manifest = train(settings(data, out, **asked))
+    rows = manifest["counts"]["train"]["rows"]
+    tokenizer = load_student(out).tokenizer
+    texts = [row.source + row.target for row in read_training_rows([data], "program")]
+    mean = sum(len(tokenizer(text).input_ids) + 1 for text in texts) / len(texts)
+    assert rows == 40
+    assert manifest["steps"] == pytest.approx(5000 / (mean * 12 * (40 / 48)), abs=2)
 
 
 def test_two_workers_see_the_same_losses(
@@ -162,6 +166,61 @@ def test_zero_stages_see_the_same_losses(
         assert float((other[name] - weight).abs().max()) < 2e-2, name
 
 
+@pytest.mark.slow
+def test_offloaded_optimizer_sees_the_same_losses(
+    one_worker: Path, data: Path, tmp_path: Path
+) -> None:
+    train(settings(data, tmp_path / "out", zero_stage=2, offload="optimizer"))
+    for name in ("loss", "validation_loss", "gradient_norm"):
+        first, second = (logged(out, name) for out in (one_worker, tmp_path / "out"))
+        assert second == pytest.approx(first, abs=1e-4), name
+    assert furthest_weights(one_worker, tmp_path / "out") < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "offload"), [(1, "optimizer"), (3, "optimizer"), (3, "parameters")]
+)
+def test_offloading_at_each_stage_sees_the_same_losses(
+    one_worker: Path, data: Path, tmp_path: Path, stage: int, offload: str
+) -> None:
+    train(settings(data, tmp_path / "out", zero_stage=stage, offload=offload, workers=2))
+    first, second = (logged(out, "loss") for out in (one_worker, tmp_path / "out"))
+    assert second == pytest.approx(first, abs=1e-3)
+    assert furthest_weights(one_worker, tmp_path / "out") < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("stage", "offload", "remedy"),
+    [(0, "optimizer", 1), (0, "parameters", 3), (2, "parameters", 3)],
+)
+def test_offload_that_the_stage_has_nothing_for_is_refused(
+    stage: int, offload: str, remedy: int
+) -> None:
+    values = {"data": "d", "out": "o", "zero_stage": stage, "offload": offload}
+    with pytest.raises(ConfigError, match=f"^offload: '{offload}' needs zero_stage {remedy} "):
+        validate(TrainingSettings, values)
+
+
+def test_offload_is_said_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "ds.json"
+    file.write_text('{"zero_optimization": {"stage": 2}}')
+    with pytest.raises(ConfigError, match=r"offload: .*ds\.json has zero_optimization"):
+        deepspeed_config(settings(tmp_path, tmp_path, deepspeed=file, offload="optimizer"))
+
+
+def test_fewest_workers_are_no_more_than_the_workers() -> None:
+    with pytest.raises(ConfigError, match="^min_workers: 3 is more than workers 2"):
+        validate(TrainingSettings, {"data": "d", "out": "o", "workers": 2, "min_workers": 3})
+
+
+def test_elastic_training_needs_state_that_can_be_converted(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ds.json"
+    file.write_text('{"optimizer": {"type": "Lion", "params": {"lr": 0.1}}}')
+    with pytest.raises(ConfigError, match="^min_workers: .* state of Lion, .*; leave min_workers"):
+        train(settings(data, tmp_path / "out", workers=2, min_workers=1, deepspeed=file))
+
+
 def test_format_without_chains_of_thought_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no chain_of_thought; --format cot"):
         train(settings(data, tmp_path / "out", format="cot"))
@@ -192,9 +251,7 @@ def test_unfinished_synthesis_is_refused(tmp_path: Path) -> None:
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 12))
 def test_accumulated_micro_batches_cover_a_batch(micro: int, several: int, workers: int) -> None:
-    values = {"batch_size": micro * several, "micro_batch_size": micro, "workers": workers}
-    config = deepspeed_config(settings(Path("d"), Path("o"), **values))
-    steps = config["gradient_accumulation_steps"]
+    steps = BatchSizes(micro * several, micro).accumulation(workers)
     assert (steps - 1) * workers < several <= steps * workers
 
 
@@ -206,7 +263,7 @@ def test_given_deepspeed_file_is_laid_over_the_settings(tmp_path: Path) -> None:
     assert config["gradient_clipping"] == 0.5
 
 
-@pytest.mark.parametrize("content", [None, b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize("content", [None, b"{", b"[1]", b"\xff", b'{"optimizer": "AdamW"}'])
 def test_bad_deepspeed_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "ds.json"
     if content is not None:
@@ -220,6 +277,7 @@ def test_directory_as_deepspeed_file_is_refused(tmp_path: Path) -> None:
         deepspeed_config(settings(tmp_path, tmp_path, deepspeed=tmp_path))
 
 
+@pytest.mark.slow
 def test_student_folder_may_be_trained_further(
     one_worker: Path, local_ray: None, data: Path, tmp_path: Path
 ) -> None:

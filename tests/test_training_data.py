@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from pad_ray.errors import DataError
 from pad_ray.records import TrainingRow
-from pad_ray.students import StudentCard, make_scratch_student
+from pad_ray.students import StudentCard, TargetFormat, make_scratch_student
 from pad_ray.training_data import (
     BatchSizes,
     micro_batches_of,
+    nested_subset,
     padding_share,
     plan_epoch,
+    read_hierarchy_rows,
     read_training_rows,
     split_by_problem,
     tokenise_rows,
@@ -30,7 +32,10 @@ LENGTHS = st.lists(st.integers(1, 400), min_size=1, max_size=120)
 
 
 def rows_of(problems: list[int]) -> list[TrainingRow]:
-    return [TrainingRow(f"p{p}", f"question {p}", f"program {i}") for i, p in enumerate(problems)]
+    return [
+        TrainingRow(f"p{p}", f"question {p}", f"question {p}", f"program {i}")
+        for i, p in enumerate(problems)
+    ]
 
 
 def write_verified(folder: Path, **columns: list[str | None]) -> Path:
@@ -210,8 +215,38 @@ def test_dataset_without_rows_is_refused(tmp_path: Path) -> None:
         read_training_rows([folder], "program")
 
 
+def test_programs_are_read_as_plans_and_parts_of_their_questions_group(tmp_path: Path) -> None:
+    program = (
+        "def solution():\n    trays = 6\n    rolls = 4\n    baked = trays * rolls\n"
+        "    left = baked - 1\n    return left"
+    )
+    folder = write_verified(
+        tmp_path / "a",
+        row_id=["a-0", "b-0"],
+        problem_id=["a", "b"],
+        question=["How many rolls?", "What is five?"],
+        program=[program, "def solution():\n    return 5"],
+    )
+    first, second, plan = read_hierarchy_rows([folder])
+    assert {row.group for row in (first, second, plan)} == {"Question: How many rolls?\nProgram:\n"}
+    assert first.source == "Question: How many rolls?\nKnown: nothing\nFind: baked\nProgram:\n"
+    assert second.source == "Question: How many rolls?\nKnown: baked\nFind: left\nProgram:\n"
+    assert "left = find_baked() - 1" in second.target
+    assert plan.source == "Question: How many rolls?\nPlan:\n"
+    assert 'sub_questions = ["baked", "left"]' in plan.target
+
+
+def test_data_without_anything_to_take_apart_is_refused(tmp_path: Path) -> None:
+    columns: dict[str, list[str | None]] = {
+        "row_id": ["a"], "problem_id": ["a"], "question": ["q"],
+        "program": ["def solution():\n    return 5"],
+    }  # fmt: skip
+    with pytest.raises(DataError, match="no program can be taken apart"):
+        read_hierarchy_rows([write_verified(tmp_path / "a", **columns)])
+
+
 def test_long_rows_are_left_out_and_counted() -> None:
-    rows = [TrainingRow(str(i), "source " * i, "target " * (10 - i)) for i in range(11)]
+    rows = [TrainingRow(str(i), str(i), "source " * i, "target " * (10 - i)) for i in range(11)]
     texts = [row.source + row.target for row in rows]
     student = make_scratch_student(
         "scratch:tiny", texts, card=StudentCard("program", "test"), seed=0
@@ -221,3 +256,40 @@ def test_long_rows_are_left_out_and_counted() -> None:
     assert 0 < too_long < len(rows)
     assert all(len(e.source) <= 9 and len(e.target) <= 9 for e in examples)
     assert all(e.target[-1] == student.tokenizer.eos_token_id for e in examples)
+
+
+@given(PROBLEMS, st.integers(1, 90), st.integers(0, 30), st.integers(0, 5))
+def test_smaller_subsets_are_inside_larger_ones(
+    problems: list[int], small: int, more: int, seed: int
+) -> None:
+    rows = rows_of(problems)
+    few, many = (nested_subset(rows, seed, None, size) for size in (small, small + more))
+    assert set(few) <= set(many)
+    assert len(few) == min(small, len(rows))
+    few, many = (nested_subset(rows, seed, size, None) for size in (small, small + more))
+    assert set(few) <= set(many)
+    assert len({row.problem_id for row in few}) == min(small, len(set(problems)))
+    assert [rows.index(row) for row in few] == sorted(rows.index(row) for row in few)
+
+
+def test_formats_share_problems_splits_and_subsets(tmp_path: Path) -> None:
+    keys = [f"p{i:02d}" for i in range(40)]
+    folder = write_verified(
+        tmp_path / "a",
+        row_id=[f"{key}-0" for key in keys],
+        problem_id=list(keys),
+        question=[f"What is {key}?" for key in keys],
+        program=[f"return {key}" for key in keys],
+        chain_of_thought=[f"It is {key}.\nThe answer is {key}." for key in keys],
+        answer=list(keys),
+    )
+    parts = {}
+    formats: list[TargetFormat] = ["program", "cot", "answer"]
+    for target_format in formats:
+        rows = read_training_rows([folder], target_format)
+        train, validation = split_by_problem(rows, 0.2, 3)
+        subset = nested_subset(train, 3, None, 10)
+        parts[target_format] = [{r.problem_id for r in part} for part in (validation, subset)]
+        assert len({row.source for row in rows}) == 40
+    assert parts["program"] == parts["cot"] == parts["answer"]
+    assert read_training_rows([folder], "answer")[0].target == "The answer is p00."

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from decoding.small_students import example, taught
+from small_students import example, misreading
 
 from pad_ray.comparison import ComparisonSettings, compare
 from pad_ray.config import validate
@@ -20,7 +20,7 @@ from pad_ray.errors import ConfigError, DataError
 from pad_ray.stages import read_manifest
 from pad_ray.students import Student, StudentCard, save_student
 from pad_ray.synthesis import SynthesisSettings, synthesize
-from pad_ray.tuning import TuningSettings, fit, picked, tune
+from pad_ray.tuning import Sample, TuningSettings, fit, picked, tune, voted
 from pad_ray.verifier_data import read_judged_programs
 from pad_ray.verifier_training import VerifierSettings, train_verifier
 from pad_ray.verifiers import ScorerSettings
@@ -43,7 +43,7 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("student") / "weak"
-    weak = taught("scratch:tiny", 0.07)
+    weak = misreading()
     save_student(Student(weak.model, weak.tokenizer, StudentCard("program", "test")), folder)
     return folder
 
@@ -146,6 +146,51 @@ def test_a_trained_verifier_judges_in_a_solver(verifier: Path, student: Path) ->
     assert all("value" in step.scores for step in solution.steps)
 
 
+@pytest.fixture(scope="module")
+def head(
+    local_ray: None, student: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("head") / "out"
+    values = {"student": str(student), "data": data, "out": out, "states": True}
+    train_verifier(validate(VerifierSettings, values | {"validation_fraction": 0.25}))
+    return out
+
+
+def test_a_head_on_the_students_states_is_calibrated(
+    head: Path, student: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = read_manifest(head)
+    # So small a student hardly knows its mistakes; what a head can find test_states.py asks.
+    assert 0 < manifest["auc"] < 1
+    assert manifest["ece"] < 0.2
+    assert manifest["counts"]["train"]["rows"] > manifest["counts"]["validation"]["rows"] > 0
+    again = validate(VerifierSettings, manifest["config"] | {"data": data, "out": head})
+    assert train_verifier(again) == manifest
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_head_on_the_students_states_judges_in_a_solver(head: Path, student: Path) -> None:
+    scorers = ScorerSettings(value=head)
+    asked = [row["question"] for row in questions(6, 9)]
+    with Solver.from_pretrained(student, scorers=scorers) as solver:
+        for strategy in ("stepwise", "vote"):
+            settings = {"strategy": strategy, "n": 4, "weights": Weights(value=1)}
+            together = solver.solve_batch(asked, **settings)
+            alone = [solver.solve(question, **settings) for question in asked]
+            assert [s.text for s in together] == [s.text for s in alone]
+        assert all(0 < node.scores["value"] < 1 for node in together[0].tree)
+        assert all("value" in step.scores for s in together for step in s.steps)
+
+
+def test_examples_for_a_head_need_a_task(head: Path, student: Path, data: Path) -> None:
+    values = {"student": str(student), "data": data, "out": head.parent / "other", "few_shot": 2}
+    with pytest.raises(ConfigError, match="few_shot: .*--states true"):
+        train_verifier(validate(VerifierSettings, values))
+    with pytest.raises(ConfigError, match="few_shot: needs task"):
+        train_verifier(validate(VerifierSettings, values | {"states": True}))
+
+
+@pytest.mark.slow
 def test_tuning_and_comparison(
     verifier: Path,
     student: Path,
@@ -207,12 +252,22 @@ def test_fitting_finds_the_source_that_knows() -> None:
         samples = []
         for right in (True, False, False):
             value = -0.1 - 0.3 * (not right) - rng.random() * 0.4
-            samples.append(({"logprob": -rng.random(), "value": value}, right))
+            sources = {"logprob": -rng.random(), "value": value}
+            samples.append(Sample(sources, str(rng.random()), right))
         problems.append(samples)
     weights = fit(problems, ["logprob", "value"])
     assert weights["value"] > 0
     assert picked(problems, weights) >= picked(problems, {"value": 1.0})
     assert picked(problems, {"value": 1.0}) > picked(problems, {"logprob": 1.0})
+
+
+def test_weights_that_pick_alike_are_those_that_vote_best() -> None:
+    clean, faulty = {"logprob": 0.0, "grounding": 0.0}, {"logprob": -1.0, "grounding": -0.7}
+    problem = [Sample(clean, "4", True), *(Sample(faulty, "5", False) for _ in range(3))]
+    assert picked([problem], {"grounding": 0.3}) == 1.0
+    assert voted([problem], {}) == voted([problem], {"grounding": 0.3}) == 0.0
+    weights = fit([problem], ["logprob", "grounding"])
+    assert weights["grounding"] == 3.0 and voted([problem], weights) == 1.0
 
 
 def write_samples(folder: Path, reasons: Sequence[str | None]) -> Path:

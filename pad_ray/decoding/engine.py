@@ -1,31 +1,45 @@
 """The generation engine: grows hypotheses of many requests together, from one cache.
 
-Each tick is one forward pass that writes a token to every live row, whichever request it belongs
-to. Between ticks, at step borders, rows are forked, dropped and joined in one copy; a prefix is
-never read twice. What a row writes depends on its own text and seed alone.
+Each tick is one forward pass that writes a token, or several that were guessed, to every live row,
+whichever request it belongs to. Between ticks, at step borders, rows are forked, dropped and joined
+in one copy; a prefix is never read twice. What a row writes depends on its own text and seed alone.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
+from pad_ray.decoding.drafts import LONGEST_CONTEXT, Drafts
 from pad_ray.decoding.hypothesis import Hypothesis, Step
-from pad_ray.inference import Rows, next_token_logits
+from pad_ray.inference import Rows, all_logits, next_token_logits
 from pad_ray.statements import Scan, scan
 from pad_ray.students import Student, tokenise_source
+from pad_ray.verifiers.states import StateHead
 
 # Sampling draws from the likeliest tokens only, which is nearly all of the mass.
 _TOP_TOKENS = 64
+# Guessed tokens that a line hopes for at first, and at most.
+_FIRST_GUESSES = 3
+_MOST_GUESSES = 7
+# Tokens of all rows in one pass, up to which guesses cost little beside the pass itself.
+_MOST_AHEAD = {"cpu": 64, "cuda": 1024}
 # At a border the rows are packed anew where more of them are free, or more columns empty.
 _MOST_FREE = 0.5
 _MOST_GAPS = 48
+
+
+# The tokens that a line may write next, and for each token read the likeliest to follow it.
+Guess: TypeAlias = Sequence[int]
+Columns: TypeAlias = Sequence[Sequence[tuple[int, float]]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,8 @@ class Place:
 class Line:
     """One row in writing; `last` is the token that its model has not read yet.
 
-    `ends` are the numbers of tokens at which statements ended.
+    `ends` are the numbers of tokens at which statements ended; `values` what the head says of the
+    states that wrote the tokens, and of states beyond them that came of wrong guesses.
     """
 
     row: int
@@ -75,11 +90,13 @@ class Line:
     scan: Scan
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     done: bool = False
     finished: bool = False
     truncated: bool = False
     chances: Iterator[float] | None = None
+    guesses: int = _FIRST_GUESSES
 
     @property
     def logprob(self) -> float:
@@ -90,6 +107,7 @@ class Line:
         twin = copy.copy(self)
         twin.row = row
         twin.ids, twin.logprobs, twin.ends = list(self.ids), list(self.logprobs), list(self.ends)
+        twin.values = list(self.values)
         return twin
 
 
@@ -122,18 +140,24 @@ class Growth:
 class Engine:
     """A student that writes for many requests at once; not thread-safe.
 
-    `generated` counts the tokens written, those of dropped hypotheses too.
+    `generated` counts the tokens written, those of dropped hypotheses too, `ticks` the forward
+    passes that wrote them. With `guess` several tokens of a line may come of one pass, the same
+    ones as without. A `head` reads the student's states as it writes; `StudentError` if it was
+    made for another.
     """
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student, guess: bool = True, head: StateHead | None = None) -> None:
         self.student = student
-        self.generated = 0
+        self.generated = self.ticks = 0
+        self._drafts = Drafts() if guess else None
         tokenizer, model = student.tokenizer, student.model
+        self._reader = None if head is None else head.reader(model)
+        self._output_ahead = all_logits(model, self._reader)
         self._pad = int(tokenizer.pad_token_id)
         self._eos = _end_tokens(student)
         self._pieces: dict[int, str] = {}
-        self._by_lines = student.card.format == "cot"
-        self._output = next_token_logits(model)
+        self._by_lines = student.card.writes_text
+        self._output = next_token_logits(model, self._reader)
         self._rows: Rows | None = None
         self._places: dict[int, Place] = {}
         self._growths: list[Growth] = []
@@ -256,28 +280,69 @@ class Engine:
             holder.row = row
 
     def tick(self) -> None:
-        """Write one token to every live line."""
+        """Write a token to every live line, and more where guesses are right."""
         rows = self._rows
         assert rows is not None
+        self.ticks += 1
         groups = [group for group in self._groups() if group.live]
         live = [line for group in groups for line in group.live]
+        guesses = self._guesses(groups)
         tokens: list[list[int]] = [[] for _ in range(len(rows))]
-        for line in live:
-            tokens[line.row] = [line.last]
-        logits = rows.read(tokens)[[line.row for line in live]].float()
+        for line, guessed in zip(live, guesses, strict=True):
+            tokens[line.row] = [line.last, *guessed]
+        ahead = any(guesses)
+        found = rows.read_ahead(tokens, self._output_ahead) if ahead else rows.read(tokens)[:, None]
+        logits = found[[line.row for line in live]].float()
+        if self._reader is not None:
+            for line, values in zip(live, logits[..., -1].tolist(), strict=True):
+                line.values[len(line.logprobs) :] = values
+            logits = logits[..., :-1]
         logprobs = torch.log_softmax(logits, dim=-1)
         most = max(self._choices(group) for group in groups)
         best = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
         values, indices = best.values.tolist(), best.indices.tolist()
-        self.generated += len(live)
+        options = [
+            [list(zip(*pair, strict=True)) for pair in zip(*columns, strict=True)]
+            for columns in zip(indices, values, strict=True)
+        ]
+        kept = self._write_all(iter(zip(guesses, options, strict=True)))
+        if ahead:
+            rows.keep([len(ids) for ids in tokens], kept)
+            if rows.columns > 1.25 * max(rows.lengths[line.row] for line in live) + _MOST_GAPS:
+                rows.select(range(len(rows)))
+
+    def _write_all(self, columns: Iterator[tuple[Guess, Columns]]) -> list[int]:
+        """Write on every live line; return how many of the tokens that each row read stay."""
+        assert self._rows is not None
+        kept = [0] * len(self._rows)
         for growth in self._growths:
-            growth.written += sum(len(group.live) for group in growth.groups)
-        options = [list(zip(*pair, strict=True)) for pair in zip(indices, values, strict=True)]
-        at = 0
-        for group in groups:
-            count = len(group.live)
-            self._write(group, options[at : at + count])
-            at += count
+            for group in growth.groups:
+                read = [line.row for line in group.live]
+                written = self._write(group, list(itertools.islice(columns, len(read))))
+                growth.written += sum(written)
+                self.generated += sum(written)
+                for row, count in zip(read, written, strict=True):
+                    kept[row] = count
+        return kept
+
+    def _guesses(self, groups: Sequence[Group]) -> list[list[int]]:
+        """Return what may be written next on each live line; nothing where a beam is at work.
+
+        All rows are read as far as the longest, so that none hopes for much more than the others.
+        """
+        rows = self._rows
+        assert rows is not None
+        lines = [(group, line) for group in groups for line in group.live]
+        beams = any(group.grow.temperature is None for group in groups)
+        if self._drafts is None or beams or not rows.reads_ahead:
+            return [[] for _ in lines]
+        hopes = math.ceil(sum(line.guesses for _, line in lines) / len(lines))
+        device = self.student.model.device.type
+        most = min(hopes, _MOST_AHEAD.get(device, 64) // len(rows) - 1)
+        return [
+            self._drafts.guess(_written(group, line), min(most, line.guesses))
+            for group, line in lines
+        ]
 
     @staticmethod
     def _choices(group: Group) -> int:
@@ -286,13 +351,30 @@ class Engine:
             return group.grow.width
         return _TOP_TOKENS if temperature > 0 else 1
 
-    def _write(self, group: Group, options: Sequence[Sequence[tuple[int, float]]]) -> None:
+    def _write(self, group: Group, columns: Sequence[tuple[Guess, Columns]]) -> list[int]:
+        """Write on a group's live lines; return the tokens of each."""
+        if not columns:
+            return []
         if group.grow.temperature is None:
-            self._write_beam(group, options)
-            return
-        for line, choices in zip(group.live, options, strict=True):
+            self._write_beam(group, [options[0] for _, options in columns])
+            return [1] * len(columns)
+        return [
+            self._write_line(group, line, *column)
+            for line, column in zip(group.live, columns, strict=True)
+        ]
+
+    def _write_line(self, group: Group, line: Line, guessed: Guess, columns: Columns) -> int:
+        """Write while it is what was guessed, and the token after that; return how many."""
+        for place, choices in enumerate(columns):
             token, logprob = _drawn(line, choices, group.grow.temperature)
             self._push(group, line, token, logprob)
+            right = place < len(guessed) and token == guessed[place]
+            if line.done or not right:
+                break
+        if guessed:
+            line.guesses = place + 1 if place < len(guessed) else line.guesses + 2
+            line.guesses = min(line.guesses, _MOST_GUESSES)
+        return place + 1
 
     def _write_beam(self, group: Group, options: Sequence[Sequence[tuple[int, float]]]) -> None:
         """Keep the likeliest ways; a way that is done keeps its row, and the beam narrows."""
@@ -347,6 +429,8 @@ class Engine:
         if token in self._eos:
             line.done = line.finished = True
             return
+        if self._drafts is not None:
+            self._drafts.learn(_written(group, line), token)
         line.ids.append(token)
         piece = self._piece(token)
         if self._by_lines:
@@ -405,7 +489,8 @@ class Engine:
             # The last step has the logarithm of ending too, where the student ended it.
             last = len(line.logprobs) if end == len(line.ids) else end
             logprob = sum(line.logprobs[first:last])
-            steps.append(Step(text[len(before) :], logprob, last - first))
+            logit = line.values[last - 1] if line.values else None
+            steps.append(Step(text[len(before) :], logprob, last - first, logit=logit))
             before, first = text, last
         return steps
 
@@ -415,8 +500,15 @@ class Engine:
     def _piece(self, token: int) -> str:
         piece = self._pieces.get(token)
         if piece is None:
-            piece = self._pieces[token] = _piece_text(self.student.tokenizer, token)
+            piece = self._pieces[token] = piece_text(self.student.tokenizer, token)
         return piece
+
+
+def _written(group: Group, line: Line) -> Sequence[int]:
+    """Return the last tokens of a program in writing."""
+    if len(line.ids) >= LONGEST_CONTEXT:
+        return line.ids
+    return (*group.start.ids[-LONGEST_CONTEXT:], *line.ids)
 
 
 def _begin(grow: Grow, places: dict[int, Place]) -> Growth:
@@ -459,7 +551,7 @@ def _end_tokens(student: Student) -> frozenset[int]:
     return frozenset(t for t in (*listed, student.tokenizer.eos_token_id) if t is not None)
 
 
-def _piece_text(tokenizer: object, token: int) -> str:
+def piece_text(tokenizer: object, token: int) -> str:
     """Return what a token adds to the text; a piece of a character may come out as marks."""
     name = tokenizer.convert_ids_to_tokens(token)  # type: ignore[attr-defined]
     if name is None:

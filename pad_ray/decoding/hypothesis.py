@@ -17,13 +17,15 @@ class Step:
     """One completed statement, with what rides along above it.
 
     `logprob` is the sum of its tokens' log-probabilities (nats), `tokens` their number; `scores`
-    holds each scorer's verdict in [0, 1] on the program up to and with this step.
+    holds each scorer's verdict in [0, 1] on the program up to and with this step, `logit` what a
+    head on the student's states says, where there is one.
     """
 
     code: str
     logprob: float
     tokens: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    logit: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

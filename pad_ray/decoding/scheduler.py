@@ -18,6 +18,7 @@ from pad_ray.decoding.search import Open, Request, Run, Search, Trail, Verify, w
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES, Strategy
 from pad_ray.sandbox import Sandbox
+from pad_ray.students import prompt_fits
 from pad_ray.verifiers.base import Candidate, StepScorer
 
 # Where so many rows write nothing any more, stopping to let their searches go on pays.
@@ -53,21 +54,6 @@ class Job:
     def tokens(self) -> int:
         """Tokens written for it so far, those of dropped hypotheses too."""
         return self.spent + (0 if self.growth is None else self.growth.written)
-
-    @property
-    def rows(self) -> int:
-        """The rows that its strategy can be expected to use at a time."""
-        s = self.settings
-        # Most proposals of a beam fall out of its margin at once.
-        proposals = min(s.proposals, 2) if s.proposal == "beam" else s.proposals
-        by_strategy = {
-            "beam": s.width,
-            "stepwise": s.width * proposals,
-            "diverse": s.width * proposals,
-            "vote": s.n,
-            "auto": s.n // 2 + 1,
-        }
-        return by_strategy.get(s.strategy, 1)
 
     def over_budget(self) -> bool:
         """Tell whether it has used up its tokens or its time."""
@@ -140,13 +126,13 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Start as many waiting searches as there are rows for, in order; one at least."""
-        used = sum(job.rows for job in self._jobs)
+        used = sum(job.settings.rows_at_work for job in self._jobs)
         joining: list[Job] = []
         while self._waiting:
             job = self._waiting[0]
-            if used and used + job.rows > self._max_rows:
+            if used and used + job.settings.rows_at_work > self._max_rows:
                 break
-            used += job.rows
+            used += job.settings.rows_at_work
             joining.append(self._waiting.pop(0))
         joining = [job for job in joining if not self._ended(job)]
         if not joining:
@@ -175,6 +161,8 @@ class Scheduler:
             job.search.close()
         if job in self._jobs:
             self._jobs.remove(job)
+        if job.trail.best is not None and not job.cancelled:
+            job.trail.settle([job.trail.best])
         for scorer in self._scorers.values():
             scorer.forget(job.number)
         if job.on_done is not None:
@@ -228,9 +216,12 @@ class Scheduler:
             outcomes = iter(self._sandbox.run([text for texts in programs for text in texts]))
         return [[next(outcomes) for _ in texts] for texts in programs]
 
-    def _open(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+    def _open(self, jobs: Sequence[Job]) -> list[Hypothesis | None]:
         sources = [job.request.source for job in jobs if isinstance(job.request, Open)]
-        return self.engine.open(sources)
+        fit = [prompt_fits(self.engine.student, source) for source in sources]
+        opened = [source for source, fits in zip(sources, fit, strict=True) if fits]
+        roots = iter(self.engine.open(opened) if opened else ())
+        return [next(roots) if fits else None for fits in fit]
 
     def _write(self) -> None:
         """Tick until enough searches have what they asked for, or one is out of budget."""
@@ -286,4 +277,5 @@ def _candidate(job: Job, hypothesis: Hypothesis) -> Candidate:
         tuple(codes[first:]),
         hypothesis.finished,
         job.settings.forbid_negative,
+        tuple(step.logit for step in hypothesis.steps[first:] if step.logit is not None),
     )

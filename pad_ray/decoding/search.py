@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, TypeAlias, TypeVar
 
 from pad_ray.decoding.engine import Grow
-from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.programs import normalise_program
 from pad_ray.sandbox import Outcome
@@ -21,7 +22,7 @@ from pad_ray.sandbox import Outcome
 
 @dataclass(frozen=True)
 class Open:
-    """Have the student read a prompt; answered by an empty hypothesis."""
+    """Have the student read a prompt; answered by an empty hypothesis; None if too long."""
 
     source: str
 
@@ -67,19 +68,39 @@ class Node:
 
 @dataclass
 class Trail:
-    """A search as it goes: the tree of proposals, and the best program so far."""
+    """A search as it goes: the tree of proposals, and the best program so far.
+
+    `reads_text` says that the student writes texts, whose stated answers take the place of
+    programs that are run.
+    `on_nodes` hears of each round of proposals, `on_settled` of steps that will stand whatever
+    comes, in the scheduler's thread.
+    """
 
     question: str
     settings: SearchSettings
+    reads_text: bool = False
     nodes: list[Node] = field(default_factory=list)
     best: Hypothesis | None = None
     outcome: Outcome | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     on_nodes: Callable[[Sequence[Node]], None] | None = None
+    on_settled: Callable[[Sequence[Step]], None] | None = None
+    settled: int = 0
 
     def offer(self, hypothesis: Hypothesis, outcome: Outcome | None = None) -> None:
         """Make this the best program so far; `outcome` where it has been run."""
         self.best, self.outcome = hypothesis, outcome
+
+    def settle(self, hopeful: Sequence[Hypothesis]) -> None:
+        """Report the new steps that all programs which may still win have in common."""
+        if self.on_settled is None or not hopeful:
+            return
+        steps = hopeful[0].steps
+        columns = zip(*([step.code for step in h.steps] for h in hopeful), strict=False)
+        shared = sum(1 for _ in takewhile(lambda codes: len(set(codes)) == 1, columns))
+        if shared > self.settled:
+            self.on_settled(steps[self.settled : shared])
+            self.settled = shared
 
     def note(
         self, parent: Hypothesis, proposed: Sequence[Hypothesis], fates: Sequence[str]
@@ -126,7 +147,8 @@ def sources(hypothesis: Hypothesis) -> dict[str, float]:
         found["alignment"] = sum(aligned) / len(aligned)
     if "value" in steps[-1].scores:
         found["value"] = _log(steps[-1].scores["value"])
-    found["execution"] = sum(_log(s.scores.get("execution", 1.0)) for s in steps)
+    for name in ("grounding", "execution"):
+        found[name] = sum(_log(s.scores.get(name, 1.0)) for s in steps)
     return found
 
 

@@ -7,16 +7,24 @@ from typing import Literal
 from pydantic import Field
 
 from pad_ray.config import Settings
+from pad_ray.errors import ConfigError
 
-StrategyName = Literal["greedy", "beam", "stepwise", "diverse", "vote", "repair", "auto"]
-SCORERS = ("alignment", "value", "execution")
+StrategyName = Literal[
+    "greedy", "beam", "stepwise", "diverse", "vote", "repair", "hierarchical", "auto"
+]
+# Those that need a model of their own, those that read a program, and what runs it.
+MODELLED = ("alignment", "value")
+READERS = (*MODELLED, "grounding")
+SCORERS = (*READERS, "execution")
+# What needs nothing but a text that states its answer.
+TEXT_STRATEGIES: tuple[StrategyName, ...] = ("greedy", "beam", "vote", "auto")
 
 
 class Weights(Settings):
     """Exponents of the weighted product that ranks programs; 0 leaves a source out.
 
     The product is over the mean probability of a token, the mean alignment of a step, the
-    verifier's value of the program so far, and the penalties that execution gave.
+    verifier's value of the program so far, and the penalties that grounding and execution gave.
     """
 
     logprob: float = Field(1.0, ge=0)
@@ -25,6 +33,8 @@ class Weights(Settings):
     """Of the semantic alignment of steps with the question, the geometric mean over steps."""
     value: float = Field(0.0, ge=0)
     """Of the learned verifier's probability that the answer will be right."""
+    grounding: float = Field(0.0, ge=0)
+    """Of the penalties for numbers and names that are not the question's, and for those unused."""
     execution: float = Field(1.0, ge=0)
     """Of the penalties of the program so far; what raises is cut whatever the weight above 0."""
 
@@ -38,7 +48,8 @@ class SearchSettings(Settings):
 
     strategy: StrategyName = "greedy"
     """greedy; beam (token level); stepwise (beam over verified steps); diverse (independent
-    subtrees); vote (sample, execute, majority); repair; auto (more work where it is unsure)."""
+    subtrees); vote (sample, execute, majority); repair; hierarchical (sub-questions, each with a
+    program); auto (more work where it is unsure)."""
     width: int = Field(4, ge=1, le=64)
     """Hypotheses kept (beam, stepwise), or subtrees (diverse)."""
     proposals: int = Field(4, ge=1, le=64)
@@ -69,6 +80,34 @@ class SearchSettings(Settings):
     """Seconds that a question may take; then the best so far is returned, marked truncated."""
     search_seed: int = 0
     """Of all sampling, with the question's own text."""
+
+    @property
+    def rows_at_work(self) -> int:
+        """The rows of the engine that the strategy can be expected to use at a time."""
+        # Most proposals of a beam fall out of its margin at once.
+        proposals = min(self.proposals, 2) if self.proposal == "beam" else self.proposals
+        by_strategy = {
+            "beam": self.width,
+            "stepwise": self.width * proposals,
+            "diverse": self.width * proposals,
+            "vote": self.n,
+            "auto": self.n // 2 + 1,
+        }
+        return by_strategy.get(self.strategy, 1)
+
+
+def check_text_search(settings: SearchSettings) -> None:
+    """Raise `ConfigError` for a search that works on programs; asked for a student of texts."""
+    if settings.strategy not in TEXT_STRATEGIES:
+        raise ConfigError(
+            f"strategy: '{settings.strategy}' works on programs, and this student writes text; "
+            f"use one of {', '.join(TEXT_STRATEGIES)}"
+        )
+    for name in READERS:
+        if getattr(settings.weights, name) > 0:
+            raise ConfigError(
+                f"weights.{name}: judges programs, and this student writes text; leave it 0"
+            )
 
 
 def search_settings(settings: SearchSettings) -> SearchSettings:

@@ -16,35 +16,33 @@ from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job, Scheduler
 from pad_ray.decoding.search import Node, Trail
-from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.settings import MODELLED, SearchSettings, check_text_search
 from pad_ray.errors import ConfigError
 from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox, Value
 from pad_ray.students import (
     DTYPES,
     Student,
-    format_source,
     load_student,
     longest_text,
+    prompt_fits,
     tokenise_source,
 )
-from pad_ray.verifiers import ScorerSettings, StepScorer, load_scorers
-
-# Room for a program that a prompt must leave.
-_LEAST_PROGRAM = 16
+from pad_ray.verifiers import ScorerSettings, StateScorer, StepScorer, load_scorers
 
 
 @dataclass(frozen=True)
 class Solution:
     """An answered question.
 
-    text: what the student wrote; program: what could be read from it (None for a chain-of-thought
-        student or where there is none).
+    text: what the student wrote; program: what could be read from it (None for a
+        student of texts or where there is none).
     steps: its statements, each with log-probability (nats), tokens and scores.
-    outcome: the sandbox's verdict; answer: the program's value, or what a chain of thought states.
+    outcome: the sandbox's verdict; answer: the program's value, or what a text states.
     strategy, tokens: how it was searched, and the tokens that this took, dropped ones too.
     truncated: whether tokens or time ran out first.
-    tree: all that was proposed, for strategies that choose; notes: what the strategy counted.
+    tree: all that was proposed, for strategies that choose; notes: what the strategy counted, such
+        as the `attempts` of repair: each program with its outcome.
     """
 
     question: str
@@ -80,12 +78,12 @@ class Solver:
             given = ScorerSettings() if scorers is None else scorers
             if isinstance(given, ScorerSettings):
                 given = load_scorers(given, self.sandbox, student.model.device)
+            self.scorers = given
+            self._max_rows = max_rows
+            self.reset()
         except BaseException:
             self.sandbox.close()
             raise
-        self.scorers = given
-        self.engine = Engine(student)
-        self.scheduler = Scheduler(self.engine, self.scorers, self.sandbox, max_rows)
 
     @classmethod
     def from_pretrained(
@@ -121,49 +119,49 @@ class Solver:
         try:
             self.scheduler.run()
         except BaseException:
-            # Whatever was in work is lost with its rows; later questions must not meet it.
-            self.scheduler = Scheduler(Engine(self.student), self.scorers, self.sandbox)
-            self.engine = self.scheduler.engine
+            self.reset()
             raise
         return self.solutions(jobs)
 
+    def reset(self) -> None:
+        """Forget all searches with their rows, after an error in the midst of them."""
+        value = self.scorers.get("value")
+        head = value.head if isinstance(value, StateScorer) else None
+        self.engine = Engine(self.student, head=head)
+        self.scheduler = Scheduler(self.engine, self.scorers, self.sandbox, self._max_rows)
+
     def submit(self, question: str, settings: SearchSettings, **hooks: Any) -> Job:
-        """Queue a question with the scheduler; `hooks` are those of `Scheduler.submit`.
+        """Queue a question with the scheduler; `hooks` are those of its trail and `on_done`.
 
         Raises `ConfigError` for a question or settings that this student cannot serve.
         """
         source = self._source(question)
-        if self.student.card.format == "cot" and settings.strategy != "greedy":
-            raise ConfigError(
-                f"strategy: '{settings.strategy}' works on programs; this student writes chains "
-                "of thought, which are answered by greedy"
-            )
+        if self.student.card.writes_text:
+            check_text_search(settings)
         for name in settings.weights.scorers():
-            if name != "execution" and name not in self.scorers and _judges(settings):
+            if name in MODELLED and name not in self.scorers and _judges(settings):
                 raise ConfigError(f"weights.{name}: needs scorers.{name}, which names its model")
-        trail = Trail(question, settings, on_nodes=hooks.pop("on_nodes", None))
-        return self.scheduler.submit(source, trail, **hooks)
+        on_done = hooks.pop("on_done", None)
+        trail = Trail(question, settings, self.student.card.writes_text, **hooks)
+        return self.scheduler.submit(source, trail, on_done=on_done)
 
     def _source(self, question: str) -> str:
         if not question.strip():
             raise ConfigError("question: is empty")
-        card = self.student.card
-        source = card.preamble + format_source(question, card.format)
-        limit = longest_text(self.student)
-        if limit is not None:
+        source = self.student.card.prompt(question)
+        if not prompt_fits(self.student, source):
             tokens = len(tokenise_source(self.student.tokenizer, source, False))
-            if tokens + _LEAST_PROGRAM > limit:
-                raise ConfigError(
-                    f"question: is too long: {tokens} tokens with its prompt, and this student "
-                    f"can read and write {limit} in all"
-                )
+            raise ConfigError(
+                f"question: is too long: {tokens} tokens with its prompt, and this student "
+                f"can read and write {longest_text(self.student)} in all"
+            )
         return source
 
     def solutions(self, jobs: Sequence[Job]) -> list[Solution]:
         """Return the solutions of searches that are done; runs the programs that were not yet."""
         found = [job.trail.best for job in jobs]
         texts = ["" if best is None else best.text for best in found]
-        if self.student.card.format == "cot":
+        if self.student.card.writes_text:
             return [
                 _solution(job, text, None, None, stated_answer(text))
                 for job, text in zip(jobs, texts, strict=True)

@@ -107,6 +107,11 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         for buffer in self._buffers:
             buffer[to, first : self._columns] = buffer[source, first : self._columns]
 
+    def cut(self, columns: int) -> None:
+        """Forget all columns but the first so many."""
+        if self._buffers:
+            self._show(self._rows, columns)
+
     def _make_room(self, rows: int, columns: int) -> None:
         have_rows, have_columns = self._buffers[0].shape[:2]
         if rows <= have_rows and columns <= have_columns:
@@ -194,11 +199,8 @@ def _taken_states(layer: Any, rows: torch.Tensor) -> Any:
 
 
 @contextmanager
-def whole_convolutions(layers: Sequence[Any], lengths: Sequence[int]) -> Iterator[None]:
-    """Keep all that convolutions see of a chunk, then each row's state at its own end.
-
-    `lengths` are the rows' tokens in the chunk, which stand at its left.
-    """
+def recorded_convolutions(layers: Sequence[Any]) -> Iterator[None]:
+    """Keep all that convolutions see of a chunk, for `end_convolutions`."""
     for layer in layers:
         layer.activate_past_recording()
     try:
@@ -206,6 +208,10 @@ def whole_convolutions(layers: Sequence[Any], lengths: Sequence[int]) -> Iterato
     finally:
         for layer in layers:
             layer.record_past = False
+
+
+def end_convolutions(layers: Sequence[Any], lengths: Sequence[int]) -> None:
+    """Take each row's state as it was after so many tokens, from the left, of a recorded chunk."""
     for layer in layers:
         for number, seen in layer.conv_states.items():
             kernel = layer.conv_kernel_size[number]

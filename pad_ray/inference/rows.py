@@ -11,27 +11,66 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from pad_ray.inference.attention import use_quick_attention
 from pad_ray.inference.cache import (
     GrowingLayer,
+    end_convolutions,
     make_cache,
+    recorded_convolutions,
     recurrent_layers,
     recurrent_states,
     self_attention_layers,
     taken,
-    whole_convolutions,
 )
 
 Output = Callable[..., torch.Tensor]
 
 
-def next_token_logits(model: PreTrainedModel) -> Output:
-    """Return the model as a function to the logits [rows, vocabulary] after a row's last token."""
+# What maps states [..., hidden] to a number each.
+Reader = Callable[[torch.Tensor], torch.Tensor]
+
+
+def next_token_logits(model: PreTrainedModel, reader: Reader | None = None) -> Output:
+    """Return the model as a function to the logits [rows, vocabulary] after a row's last token.
+
+    What a `reader` makes of the states there is one more column, behind the vocabulary's.
+    """
 
     def logits(ends: torch.Tensor, **inputs: Any) -> torch.Tensor:
-        output: torch.Tensor = model(**inputs).logits
-        return output[torch.arange(len(ends), device=ends.device), ends]
+        place = (torch.arange(len(ends), device=ends.device), ends)
+        return _logits(model, inputs, reader, place)
 
     return logits
+
+
+def all_logits(model: PreTrainedModel, reader: Reader | None = None) -> Output:
+    """Return the model as a function to the logits [rows, columns, vocabulary] of new tokens.
+
+    What a `reader` makes of the states there is one more column, behind the vocabulary's.
+    """
+
+    def logits(ends: torch.Tensor, **inputs: Any) -> torch.Tensor:
+        return _logits(model, inputs, reader, ...)
+
+    return logits
+
+
+def last_states(output: Any) -> torch.Tensor:
+    """Return the last layer's states [rows, columns, hidden], those that the logits are made of."""
+    states = getattr(output, "decoder_hidden_states", None) or output.hidden_states
+    last: torch.Tensor = states[-1]
+    return last
+
+
+def _logits(
+    model: PreTrainedModel, inputs: dict[str, Any], reader: Reader | None, place: Any
+) -> torch.Tensor:
+    if reader is None:
+        logits: torch.Tensor = model(**inputs).logits[place]
+        return logits
+    output = model(**inputs, output_hidden_states=True)
+    read = reader(last_states(output)[place].float())
+    return torch.cat([output.logits[place].float(), read[..., None]], dim=-1)
 
 
 class Rows:
@@ -54,6 +93,7 @@ class Rows:
         count: int,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        use_quick_attention(model)
         self._model = model
         self._output = output
         self._device = model.device
@@ -82,6 +122,38 @@ class Rows:
         """
         return self._read_on(tokens, self._output)
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Tell whether tokens that were read can be forgotten again."""
+        recurrent = recurrent_layers(self._cache)
+        return self._encoded is None and all(layer.is_croppable for layer in recurrent)
+
+    @torch.inference_mode()
+    def read_ahead(self, tokens: Sequence[Sequence[int]], output: Output) -> torch.Tensor:
+        """Let each row read tokens of which some may be forgotten: `keep` must be called next.
+
+        `output` is asked for all columns, [rows, longest, ...]; where a row has fewer tokens what
+        stands there means nothing.
+        """
+        width = max(map(len, tokens))
+        with recorded_convolutions(recurrent_layers(self._cache)):
+            return self._read(tokens, width, output, at_left=True)
+
+    @torch.inference_mode()
+    def keep(self, read: Sequence[int], kept: Sequence[int]) -> None:
+        """Of the `read` tokens that each row has just read ahead keep the first `kept`."""
+        first, most = self.columns - max(read), max(kept)
+        end_convolutions(recurrent_layers(self._cache), kept)
+        for layer in self._attention():
+            layer.cut(first + most)
+        fresh = (
+            torch.arange(most, device=self._device)
+            < torch.tensor(kept, device=self._device)[:, None]
+        )
+        self._mask = torch.cat([self._mask[:, :first], fresh], dim=1)
+        for row, (before, after) in enumerate(zip(read, kept, strict=True)):
+            self.lengths[row] -= before - after
+
     @torch.inference_mode()
     def skim(self, tokens: Sequence[Sequence[int]]) -> None:
         """Read without an output, which may be large for many tokens."""
@@ -95,8 +167,10 @@ class Rows:
         if not recurrent:
             return self._read(tokens, width, output, at_left=uneven)
         if all(layer.is_croppable for layer in recurrent):
-            with whole_convolutions(recurrent, [len(ids) for ids in tokens]):
-                return self._read(tokens, width, output, at_left=True)
+            with recorded_convolutions(recurrent):
+                found = self._read(tokens, width, output, at_left=True)
+            end_convolutions(recurrent, [len(ids) for ids in tokens])
+            return found
         # A state-space model would carry on through the padding.
         for back in range(width, 0, -1):
             one = [ids[-back:][:1] if len(ids) >= back else [] for ids in tokens]

@@ -90,7 +90,12 @@ def evaluate(source: bytes, max_bytes: int, bench: Bench) -> bytes:
     if isinstance(code, CodeType):
         sys.modules["program"] = bench.module
         sys.stdout, printed = bench.stdout, bench.printed
-        outcome = _executed(code, bench.module.__dict__, max_bytes)
+        try:
+            outcome = _executed(code, bench.module.__dict__, max_bytes)
+        except MemoryError as error:
+            # Before anything is made: there may be no room for an object of another size.
+            bench.reserve.close()
+            outcome = Failure("memory", error)
     else:
         outcome = code
     if isinstance(outcome, Failure):
@@ -114,9 +119,13 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
         # in other letters than ASCII's.
         if b"print" in source or not source.isascii():
             sys.stdout, printed = _captured(max_bytes)
-        outcome = _executed(code, namespace, max_bytes)
-        # Functions and their globals are a cycle: broken here, its memory serves the next program.
-        namespace.clear()
+        try:
+            outcome = _executed(code, namespace, max_bytes)
+        except MemoryError:
+            return None
+        finally:
+            # Functions and their globals are a cycle: broken, its memory serves the next program.
+            namespace.clear()
     else:
         outcome = code
     if isinstance(outcome, Failure) and isinstance(outcome.error, MemoryError | RecursionError):
@@ -141,7 +150,7 @@ def _captured(max_bytes: int) -> tuple[io.TextIOWrapper, BoundedOutput]:
 
 
 def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str | Failure:
-    """Return the value's JSON text, or what the program raised."""
+    """Return the value's JSON text, or what the program raised; raise MemoryError where it did."""
     try:
         exec(code, namespace)
         solution = namespace.get("solution")
@@ -151,8 +160,8 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         if len(text) > max_bytes:
             raise UnsupportedValue(f"the result is over {max_bytes >> 10} kB (output_kb)")
         return text
-    except MemoryError as error:
-        return Failure("memory", error)
+    except MemoryError:
+        raise
     except (PermissionError, ForbiddenImport) as error:
         return Failure("forbidden", error)
     except BaseException as error:  # whatever a program raises, SystemExit too, is its outcome

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -22,23 +24,32 @@ from pad_ray.tasks.base import (
     numbers_equal,
     texts_equal,
 )
+from pad_ray.tasks.bigbench import BIGBENCH_TASKS
+from pad_ray.tasks.dates import DATES
+from pad_ray.tasks.deduction import DEDUCTION
+from pad_ray.tasks.extraction import EXTRACTION
 from pad_ray.tasks.files import FILE_TASKS
-from pad_ray.tasks.symbolic import COIN_FLIP, LAST_LETTERS
+from pad_ray.tasks.symbolic import SYMBOLIC_TASKS
+from pad_ray.tasks.tables import TABLES
 
 __all__ = [
+    "GENERATED_TASKS",
     "TASKS",
     "Exemplar",
+    "ProblemCounts",
     "Split",
     "Task",
     "answers_equal_rounded",
     "get_task",
+    "iter_problems",
     "load_problems",
     "numbers_equal",
     "texts_equal",
 ]
 
+GENERATED_TASKS = (*SYMBOLIC_TASKS, ARITHMETIC, DATES, TABLES, DEDUCTION, EXTRACTION)
 TASKS: dict[str, Task] = {
-    task.name: task for task in (*FILE_TASKS, COIN_FLIP, LAST_LETTERS, ARITHMETIC)
+    task.name: task for task in (*FILE_TASKS, *BIGBENCH_TASKS, *GENERATED_TASKS)
 }
 
 
@@ -73,7 +84,15 @@ def _import_home(home: str) -> ModuleType:
         raise ConfigError(f"task: cannot import '{home}': {kind}: {what}") from error
 
 
-def load_problems(
+@dataclass
+class ProblemCounts:
+    """How many problems have been read so far, and how many questions were left out as repeated."""
+
+    problems: int = 0
+    repeated: int = 0
+
+
+def iter_problems(
     task: Task,
     problems: Path | None,
     *,
@@ -81,25 +100,46 @@ def load_problems(
     split: Split = "train",
     seed: int = 0,
     size: int | None = None,
-) -> tuple[list[Problem], int]:
-    """Return a task's problems, and how many repeated questions were left out.
+    counts: ProblemCounts | None = None,
+) -> Iterator[Problem]:
+    """Yield a task's problems, each question once, holding no more of them than their keys.
 
     `count` keeps the first problems of a file (None: all), or says how many to generate.
     """
-    if task.generate is not None:
-        if problems is not None:
-            raise ConfigError(f"problems: task '{task.name}' is generated and reads no file")
-        return task.generate(count or 1000, split, seed, size), 0
-    if problems is None:
-        raise ConfigError(f"problems: task '{task.name}' needs a file (--problems FILE.jsonl)")
-    if not problems.is_file():
-        raise DataError(f"{problems}: no such file")
-    assert task.load is not None
-    unique: dict[str, Problem] = {}
-    repeated = 0
-    for problem in task.load(problems):
-        repeated += problem.problem_id in unique
-        unique.setdefault(problem.problem_id, problem)
-    if not unique:
+    counts = ProblemCounts() if counts is None else counts
+    seen: set[int] = set()
+    for problem in _all_problems(task, problems, count, split, seed, size):
+        key = int(problem.problem_id, 16)
+        if key in seen:
+            counts.repeated += 1
+            continue
+        seen.add(key)
+        counts.problems += 1
+        yield problem
+        if counts.problems == count:
+            return
+    if not seen:
         raise DataError(f"{problems}: holds no problems")
-    return list(unique.values())[:count], repeated
+
+
+def _all_problems(
+    task: Task, path: Path | None, count: int | None, split: Split, seed: int, size: int | None
+) -> Iterable[Problem]:
+    if task.generate is not None:
+        if path is not None:
+            raise ConfigError(f"problems: task '{task.name}' is generated and reads no file")
+        return task.generate(count or 1000, split, seed, size)
+    if path is None:
+        raise ConfigError(f"problems: task '{task.name}' needs a file (--problems FILE.jsonl)")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    assert task.load is not None
+    return task.load(path)
+
+
+def load_problems(
+    task: Task, problems: Path | None, *, count: int | None
+) -> tuple[list[Problem], int]:
+    """Return a task's problems as a list, and how many repeated questions were left out."""
+    counts = ProblemCounts()
+    return list(iter_problems(task, problems, count=count, counts=counts)), counts.repeated

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
 
+from pad_ray.answers import number_text
 from pad_ray.errors import ConfigError
 from pad_ray.records import Problem
 from pad_ray.tasks.arithmetic_long_stories import LONG_STORIES
@@ -76,10 +78,6 @@ def _solve(story: Story, values: dict[str, float]) -> float | None:
     return value
 
 
-def _number_text(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
 def fill(story: Story, rng: random.Random) -> Problem | None:
     """Fill a story's slots once; None where the numbers drawn break its constraints."""
     blueprint = _blueprint(story)
@@ -96,13 +94,13 @@ def fill(story: Story, rng: random.Random) -> Problem | None:
     return Problem.make(
         "arithmetic",
         question,
-        _number_text(answer),
+        number_text(answer),
         program=program,
         template=story.template,
     )
 
 
-def generate_arithmetic(count: int, split: Split, seed: int, size: int | None) -> list[Problem]:
+def generate_arithmetic(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
     """Make story problems of `size` steps (1 to 6; None mixes all of them evenly).
 
     "held_out" draws from the stories that "train" and "test" never use.
@@ -139,6 +137,9 @@ _EXEMPLARS = (
         "def solution():\n    morning_lenses = 6\n    evening_lenses = 5\n    days = 4\n"
         "    lenses_per_day = morning_lenses + evening_lenses\n"
         "    total_lenses = lenses_per_day * days\n    return total_lenses",
+        "In one day the keeper polishes 6 + 5 = 11 lenses.\n"
+        "In 4 days the keeper polishes 11 * 4 = 44 lenses.\n"
+        "The answer is 44.",
     ),
     Exemplar(
         "Wilhelmina has 90 beads. She threads 18 of them on a necklace and puts the rest into 9 "
@@ -146,12 +147,18 @@ _EXEMPLARS = (
         "def solution():\n    beads = 90\n    necklace_beads = 18\n    bags = 9\n"
         "    beads_left = beads - necklace_beads\n"
         "    beads_per_bag = beads_left / bags\n    return beads_per_bag",
+        "After the necklace 90 - 18 = 72 beads are left.\n"
+        "Each of the 9 bags gets 72 / 9 = 8 beads.\n"
+        "The answer is 8.",
     ),
     Exemplar(
         "A choir sells 40 programs for $3 each and pays the printer $25. How many dollars does "
         "the choir keep?",
         "def solution():\n    programs = 40\n    price = 3\n    printing_cost = 25\n"
         "    income = programs * price\n    profit = income - printing_cost\n    return profit",
+        "The choir takes in 40 * 3 = 120 dollars.\n"
+        "After the printer is paid it keeps 120 - 25 = 95 dollars.\n"
+        "The answer is 95.",
     ),
 )
 

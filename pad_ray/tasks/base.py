@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
@@ -19,16 +19,20 @@ class Exemplar:
 
     question: str
     program: str
+    chain_of_thought: str = ""
+    """The same worked in words, for teachers of texts: its last line is "The answer is X."."""
 
 
 class Generator(Protocol):
     """Makes `count` distinct problems; the same arguments give the same problems in order.
 
-    `size` is the number of names (symbolic tasks) or of steps (arithmetic); None is the task's
-    default. Problems of one split never appear in another.
+    `size` is the number of names (symbolic tasks), steps (arithmetic), rows, objects or records;
+    None is the task's default. Problems of one split never appear in another.
     """
 
-    def __call__(self, count: int, split: Split, seed: int, size: int | None) -> list[Problem]: ...
+    def __call__(
+        self, count: int, split: Split, seed: int, size: int | None
+    ) -> Iterable[Problem]: ...
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,14 @@ class Task:
     generate: Generator | None = None
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Tell a number from every other value of a program, a bool among them."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def numbers_equal(value: object, answer: str) -> bool:
     """Compare a program's value with the gold number, relative tolerance 1e-6 (not rounded)."""
-    if not _is_number(value):
+    if not is_number(value):
         return False
     try:
         return math.isclose(value, float(answer), rel_tol=1e-6, abs_tol=1e-9)
@@ -58,7 +63,7 @@ def numbers_equal(value: object, answer: str) -> bool:
 
 def numbers_equal_rounded(value: object, answer: str) -> bool:
     """Compare after rounding both to the nearest integer, as the paper does."""
-    if not _is_number(value):
+    if not is_number(value):
         return False
     try:
         return round(value) == round(float(answer))

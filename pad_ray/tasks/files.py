@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pad_ray.errors import DataError
+from pad_ray.errors import DataError, reason_of
 from pad_ray.records import Problem
 from pad_ray.tasks.base import Exemplar, Task, numbers_equal, texts_equal
 
@@ -27,6 +27,9 @@ EXEMPLARS = (
         "    rolls_baked = trays * rolls_per_tray\n"
         "    rolls_left = rolls_baked - rolls_sold\n"
         "    return rolls_left\n",
+        "The bakery fills 6 trays with 24 rolls each, so it bakes 6 * 24 = 144 rolls.\n"
+        "It has sold 95 rolls, so 144 - 95 = 49 rolls are left.\n"
+        "The answer is 49.",
     ),
     Exemplar(
         "Priya reads 18 pages a day on weekdays and twice as many on each weekend day. "
@@ -37,6 +40,12 @@ EXEMPLARS = (
         "    pages_per_week = pages_per_weekday * 5 + pages_per_weekend_day * 2\n"
         "    pages_in_three_weeks = pages_per_week * 3\n"
         "    return pages_in_three_weeks\n",
+        "On each weekend day Priya reads 18 * 2 = 36 pages.\n"
+        "On the five weekdays she reads 18 * 5 = 90 pages.\n"
+        "On the two weekend days she reads 36 * 2 = 72 pages.\n"
+        "In a week she reads 90 + 72 = 162 pages.\n"
+        "In three weeks she reads 162 * 3 = 486 pages.\n"
+        "The answer is 486.",
     ),
     Exemplar(
         "A jacket costs $80. The shop takes 25% off and then adds 10% tax to the lower price. "
@@ -48,6 +57,11 @@ EXEMPLARS = (
         "    tax = price_after_discount * 10 / 100\n"
         "    total_price = price_after_discount + tax\n"
         "    return total_price\n",
+        "The discount is 80 * 25 / 100 = 20 dollars.\n"
+        "The lower price is 80 - 20 = 60 dollars.\n"
+        "The tax is 60 * 10 / 100 = 6 dollars.\n"
+        "Omar pays 60 + 6 = 66 dollars.\n"
+        "The answer is 66.",
     ),
     Exemplar(
         "Two buses carry 90 children to a museum. The large bus holds 14 more children than the "
@@ -58,6 +72,10 @@ EXEMPLARS = (
         "    children_in_two_small_buses = total_children - extra_in_large_bus\n"
         "    children_in_small_bus = children_in_two_small_buses / 2\n"
         "    return children_in_small_bus\n",
+        "Without the 14 more children in the large bus, both would hold the same number.\n"
+        "Together that would be 90 - 14 = 76 children.\n"
+        "The small bus holds half of them: 76 / 2 = 38 children.\n"
+        "The answer is 38.",
     ),
 )
 
@@ -70,7 +88,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if line.strip():
                     yield number, _parse_object(path, number, line)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text: {error.reason}") from error
 
@@ -79,8 +97,7 @@ def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        what = str(error).splitlines()[0]
-        raise DataError(f"{path}, line {number}: malformed JSON: {what}") from error
+        raise DataError(f"{path}, line {number}: malformed JSON: {reason_of(error)}") from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: expected a JSON object, found {line.strip()[:40]}")
     return row
@@ -94,7 +111,8 @@ def plain_number(text: str) -> str | None:
     return bare.replace(",", "").removeprefix("+")
 
 
-def _text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
+def text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
+    """Return a row's text or number as text; `DataError` names the line and field otherwise."""
     value = row.get(field)
     if value is None:
         found = ", ".join(sorted(map(str, row))) or "nothing"
@@ -125,8 +143,8 @@ def _gold_number(path: Path, number: int, field: str, text: str) -> str:
 def load_gsm8k(path: Path) -> Iterator[Problem]:
     """Read the public GSM8K format: `question`, and `answer` = worked solution + "#### gold"."""
     for number, row in read_jsonl(path):
-        question = _text_field(path, number, row, "question")
-        worked = _text_field(path, number, row, "answer")
+        question = text_field(path, number, row, "question")
+        worked = text_field(path, number, row, "answer")
         rationale, marker, gold = worked.rpartition("####")
         if not marker:
             raise DataError(f"{path}, line {number}: field 'answer' has no '#### gold' line")
@@ -139,8 +157,8 @@ def _pal_loader(task: str) -> Callable[[Path], Iterator[Problem]]:
 
     def load(path: Path) -> Iterator[Problem]:
         for number, row in read_jsonl(path):
-            question = _text_field(path, number, row, "input")
-            target = _text_field(path, number, row, "target")
+            question = text_field(path, number, row, "input")
+            target = text_field(path, number, row, "target")
             yield Problem.make(task, question, _gold_number(path, number, "target", target))
 
     return load
@@ -149,8 +167,8 @@ def _pal_loader(task: str) -> Callable[[Path], Iterator[Problem]]:
 def load_jsonl(path: Path) -> Iterator[Problem]:
     """Read a user's own `question`/`answer` rows; numbers and short texts are both answers."""
     for number, row in read_jsonl(path):
-        question = _text_field(path, number, row, "question")
-        answer = _text_field(path, number, row, "answer").strip()
+        question = text_field(path, number, row, "question")
+        answer = text_field(path, number, row, "answer").strip()
         yield Problem.make("jsonl", question, plain_number(answer) or answer)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from pad_ray.answers import answer_sentence
 from pad_ray.errors import ConfigError
 from pad_ray.records import Problem
 from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
 from pad_ray.tasks.generation import draw_distinct, split_of
 from pad_ray.tasks.names import FIRST_NAMES, LAST_NAMES
 
-__all__ = ["COIN_FLIP", "LAST_LETTERS"]
+__all__ = ["COIN_FLIP", "LAST_LETTERS", "SYMBOLIC_TASKS"]
 
 DEFAULT_SIZE = 4
 SIZES = range(2, 33)
@@ -33,6 +34,16 @@ def _coin_flip_question(people: list[tuple[str, bool]]) -> str:
         f"{name} {'flips' if did else 'does not flip'} the coin." for name, did in people
     )
     return f"A coin is heads up. {acts} Is the coin still heads up?"
+
+
+def _coin_flip_told(people: list[tuple[str, bool]]) -> str:
+    lines, heads = ["The coin is heads up."], True
+    for name, flipped in people:
+        heads ^= flipped
+        side = "heads" if heads else "tails"
+        did = "flips it: it is" if flipped else "does not flip it: it stays"
+        lines.append(f"{name} {did} {side} up.")
+    return "\n".join([*lines, answer_sentence("yes" if heads else "no")])
 
 
 def _coin_flip(rng: random.Random, size: int) -> Problem:
@@ -57,6 +68,11 @@ def _last_letters_question(words: list[str]) -> str:
     return f'Take the last letters of the words in "{" ".join(words)}" and concatenate them.'
 
 
+def _last_letters_told(words: list[str]) -> str:
+    lines = [f'The last letter of "{word}" is "{word[-1]}".' for word in words]
+    return "\n".join([*lines, answer_sentence("".join(word[-1] for word in words))])
+
+
 def _last_letters(rng: random.Random, size: int) -> Problem:
     words = [rng.choice(LAST_NAMES if place % 2 else FIRST_NAMES) for place in range(size)]
     answer = "".join(word[-1] for word in words)
@@ -72,7 +88,7 @@ def _generate(
     split: Split,
     seed: int,
     size: int | None,
-) -> list[Problem]:
+) -> Iterator[Problem]:
     if split not in ("train", "test"):
         raise ConfigError(
             f"split is {split!r}: {task} has no story templates to hold out, use 'train' or 'test'"
@@ -88,12 +104,14 @@ def _generate(
     )
 
 
-def generate_coin_flip(count: int, split: Split, seed: int, size: int | None) -> list[Problem]:
+def generate_coin_flip(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
     """Make coin-flip problems of `size` different people (2 to 32, default 4)."""
     return _generate("coin_flip", _coin_flip, count, split, seed, size)
 
 
-def generate_last_letters(count: int, split: Split, seed: int, size: int | None) -> list[Problem]:
+def generate_last_letters(
+    count: int, split: Split, seed: int, size: int | None
+) -> Iterator[Problem]:
     """Make last-letter problems of `size` words (2 to 32, default 4), first and last names."""
     return _generate("last_letters", _last_letters, count, split, seed, size)
 
@@ -113,12 +131,18 @@ _WORDS = (
 COIN_FLIP = Task(
     "coin_flip",
     texts_equal,
-    tuple(Exemplar(_coin_flip_question(c), _coin_flip_program(c)) for c in _COINS),
+    tuple(
+        Exemplar(_coin_flip_question(c), _coin_flip_program(c), _coin_flip_told(c)) for c in _COINS
+    ),
     generate=generate_coin_flip,
 )
 LAST_LETTERS = Task(
     "last_letters",
     texts_equal,
-    tuple(Exemplar(_last_letters_question(w), _last_letters_program(w)) for w in _WORDS),
+    tuple(
+        Exemplar(_last_letters_question(w), _last_letters_program(w), _last_letters_told(w))
+        for w in _WORDS
+    ),
     generate=generate_last_letters,
 )
+SYMBOLIC_TASKS = (COIN_FLIP, LAST_LETTERS)

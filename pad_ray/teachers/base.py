@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from pad_ray.ledger import LedgerLike
 from pad_ray.records import Completion, Problem
 
 
@@ -15,11 +16,30 @@ class Request:
 
     The indices name the samples wanted (n = their number); an interrupted run asks only for
     those still missing, and seeds each by (run seed, problem id, index), so that it gives the
-    same rows as an uninterrupted one.
+    same rows as an uninterrupted one. `round` chooses the worked examples that a teacher shows,
+    `temperature` is that round's, None the teacher's own.
     """
 
     problem: Problem
     sample_indices: tuple[int, ...]
+    round: int = 0
+    temperature: float | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The temperature of each round; the last holds for all further ones, none is the teacher's."""
+
+    temperatures: tuple[float, ...] = ()
+
+    def of(self, round_number: int) -> float | None:
+        """Return a round's temperature; None leaves it to the teacher."""
+        if not self.temperatures:
+            return None
+        return self.temperatures[min(round_number, len(self.temperatures) - 1)]
+
+
+NO_SCHEDULE = Schedule()
 
 
 class Teacher(Protocol):
@@ -36,3 +56,19 @@ class Teacher(Protocol):
     def check(self) -> None: ...
 
     def complete(self, requests: Sequence[Request]) -> list[list[Completion]]: ...
+
+
+@runtime_checkable
+class PaidTeacher(Teacher, Protocol):
+    """A teacher whose answers cost money or time, and come one by one.
+
+    `complete_each` yields (request, sample indices, completions) as answers come, and not at all
+    for samples that the ledger's budget has no room for; what is in flight when it raises is still
+    yielded first. `with_ledger` returns the teacher with a ledger to ask.
+    """
+
+    def complete_each(
+        self, requests: Sequence[Request]
+    ) -> Iterator[tuple[Request, tuple[int, ...], list[Completion]]]: ...
+
+    def with_ledger(self, ledger: LedgerLike) -> PaidTeacher: ...

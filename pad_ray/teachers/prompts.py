@@ -1,19 +1,36 @@
-"""The few-shot chat prompt that asks a language model for a program."""
+"""The few-shot chat prompts that ask a language model for a program or a chain of thought."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, TypedDict
 
 from pad_ray.tasks.base import Exemplar
 
-__all__ = ["RULES", "Message", "chat_messages"]
+__all__ = [
+    "PROMPTS",
+    "RULES",
+    "TEXT_RULES",
+    "Format",
+    "Message",
+    "Prompt",
+    "chain_messages",
+    "chat_messages",
+    "exemplars_of_round",
+]
+
+Format: TypeAlias = Literal["program", "cot"]
 
 RULES = (
     "You solve word problems by writing Python. Answer with one code block and nothing else. "
     "The program defines solution() without arguments and reads no input. Write one step a line, "
     "give each quantity a snake_case name that says what it counts, compute the answer from those "
     "names, and end with `return result`."
+)
+TEXT_RULES = (
+    "You solve word problems by reasoning step by step in plain sentences, without code and "
+    "without formatting. Write one step a line, each with its calculation, as 6 * 24 = 144. The "
+    "last line is `The answer is X.`, with the answer alone for X."
 )
 
 
@@ -22,6 +39,10 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+Prompt: TypeAlias = Callable[[str, Sequence[Exemplar]], list[Message]]
+"""(question, worked examples) -> the chat that puts the question."""
 
 
 def chat_messages(question: str, exemplars: Sequence[Exemplar]) -> list[Message]:
@@ -33,6 +54,29 @@ def chat_messages(question: str, exemplars: Sequence[Exemplar]) -> list[Message]
         messages.append(Message(role="assistant", content=program))
     messages.append(Message(role="user", content=_turn(question)))
     return messages
+
+
+def chain_messages(question: str, exemplars: Sequence[Exemplar]) -> list[Message]:
+    """Return the same for chains of thought, with the exemplars that have one."""
+    messages = [Message(role="system", content=TEXT_RULES)]
+    for exemplar in exemplars:
+        if exemplar.chain_of_thought:
+            messages.append(Message(role="user", content=_turn(exemplar.question)))
+            messages.append(Message(role="assistant", content=exemplar.chain_of_thought.strip()))
+    messages.append(Message(role="user", content=_turn(question)))
+    return messages
+
+
+PROMPTS: Final[Mapping[Format, Prompt]] = {"program": chat_messages, "cot": chain_messages}
+
+
+def exemplars_of_round(
+    exemplars: Sequence[Exemplar], shots: int, round_number: int
+) -> tuple[Exemplar, ...]:
+    """Return the worked examples of a round: each round starts where the last one ended."""
+    shots = min(shots, len(exemplars))
+    start = round_number * max(1, shots) % max(1, len(exemplars))
+    return tuple([*exemplars, *exemplars][start : start + shots])
 
 
 def _turn(question: str) -> str:

@@ -20,7 +20,7 @@ from pad_ray.teachers.rationale_mentions import near_words, numbers_in
 from pad_ray.teachers.rationale_names import stems, words_of
 from pad_ray.teachers.rationale_text import sentence_around, sentence_spans
 
-_MULTIPLIERS = {
+MULTIPLIERS = {
     2: "twice double doubled doubles half halved both couple pair two-thirds",
     3: "triple tripled triples thrice third thirds",
     4: "quarter quarters quadruple fourth fourths",
@@ -33,7 +33,7 @@ _MONEY_TALK = re.compile(
     r"[$£€]|\b(?:dollar|cent|cost|price|pa(?:y|id)|spen[dt]|earn|money|charge|sale|sell|sold|worth)",
     re.I,
 )
-_UNITS: dict[int, tuple[str, ...]] = {
+UNITS: dict[int, tuple[str, ...]] = {
     3: ("yard foot", "yard feet"),
     4: ("week month",),
     7: ("week day", "week daily"),
@@ -216,7 +216,7 @@ class _Operands:
 
     def is_multiplier(self, value: Fraction) -> bool:
         """`twice` and its like explain the number."""
-        words = stems(_MULTIPLIERS.get(int(value), "").split())
+        words = stems(MULTIPLIERS.get(int(value), "").split())
         bare = re.search(rf"\b(?:multipl|divid)\w+ [^.]*\bby {value}\b(?! [a-z])", self.sentence)
         times = re.search(rf"\b{value} times (?:as|more|the|that|what|less)\b", self.sentence)
         return bool(words & self.around or (bare and words & self.scene) or times)
@@ -233,7 +233,7 @@ class _Operands:
             return True
         if any(not source.is_step for source in same):
             return False
-        units = [stems(pair.split()) for pair in _UNITS.get(int(value), ())]
+        units = [stems(pair.split()) for pair in UNITS.get(int(value), ())]
         waiting = any(source.variable not in used for source in same)
         named = any(near & pair for pair in units)
         return any(pair <= self.scene for pair in units) and (named or not waiting)

@@ -30,13 +30,18 @@ _TIMES = re.compile(r"[- ]*(?:times|fold)\b")
 
 @dataclass(frozen=True)
 class Mention:
-    """A number of the question with the text before and after it in its sentence."""
+    """A number of the question with the text before and after it in its sentence.
+
+    `start` and `end` are its place in the question.
+    """
 
     value: Fraction
     before: str
     after: str
     money: bool
     percent: bool
+    start: int
+    end: int
 
 
 def question_mentions(question: str) -> list[Mention]:
@@ -61,7 +66,7 @@ def question_mentions(question: str) -> list[Mention]:
         money = bool(re.search(r"[$£€]\s?$", before)) or bool(
             re.match(r"\s(?:dollars|cents)", after)
         )
-        mentions.append(Mention(value, before, after, money, percent))
+        mentions.append(Mention(value, before, after, money, percent, start, end))
     return mentions
 
 

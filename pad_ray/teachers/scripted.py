@@ -11,6 +11,7 @@ from typing import Final
 from pad_ray.errors import ConfigError
 from pad_ray.records import Completion, Problem
 from pad_ray.teachers.base import Request
+from pad_ray.teachers.prompts import Format
 from pad_ray.teachers.scripted_edits import (
     add_forbidden_call,
     add_loop,
@@ -20,6 +21,7 @@ from pad_ray.teachers.scripted_edits import (
     undefine_name,
     vary_program,
 )
+from pad_ray.teachers.scripted_texts import write_text
 
 __all__ = ["DEFAULT_FAULTS", "ScriptedTeacher"]
 
@@ -67,6 +69,8 @@ _REFUSALS = (
 class ScriptedTeacher:
     """A simulated teacher for generated tasks; no model is asked.
 
+    `format` "cot" tells the gold program's steps in words (see `scripted_texts`).
+
     A sample is varied with probability `vary` and carries at most one of `faults` (name to rate).
     It depends on (`seed`, problem id, sample index) alone, not on how requests are batched. A
     wrong operator or number may by chance still give the right answer; "prose" wraps a right
@@ -76,6 +80,7 @@ class ScriptedTeacher:
     seed: int
     faults: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_FAULTS))
     vary: float = 0.3
+    format: Format = "program"
     name: str = field(default="scripted (simulated)", init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +103,7 @@ class ScriptedTeacher:
         rng = random.Random(hashlib.sha256(key).digest())
         fault = self._draw_fault(rng)
         try:
-            return Completion(_wrap(self._write(problem, fault, rng), fault, rng))
+            return Completion(self._write(problem, fault, rng))
         except SyntaxError as error:
             name = f"problem {problem.problem_id} of task {problem.task!r}"
             return Completion(
@@ -109,10 +114,13 @@ class ScriptedTeacher:
         if problem.program is None:
             raise SyntaxError("no gold program")
         program = problem.program
-        if rng.random() < self.vary:
+        varied = rng.random() < self.vary
+        if varied:
             program = vary_program(program, rng)
+        if self.format == "cot":
+            return write_text(program, fault, varied, rng)
         edit = _EDITS.get(fault) if fault else None
-        return edit(program, rng) if edit else program
+        return _wrap(edit(program, rng) if edit else program, fault, rng)
 
     def _draw_fault(self, rng: random.Random) -> str | None:
         point = rng.random()

@@ -34,6 +34,16 @@ _SYNONYMS = {
     "flips": ("coin_flips",),
     "word": ("name", "w"),
     "last": ("final",),
+    "matches": ("found", "selected"),
+    "today": ("current_day",),
+    "asked": ("wanted",),
+    "values": ("numbers",),
+    "orders": ("possible_orders", "records"),
+    "order": ("one_order",),
+    "person": ("somebody",),
+    "people": ("persons", "records"),
+    "event": ("occasion",),
+    "events": ("occasions", "records"),
 }
 _SWAPS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
@@ -43,6 +53,7 @@ _SWAPS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Mod: (ast.FloorDiv,),
     ast.FloorDiv: (ast.Mult,),
 }
+_MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.Gt, ast.Gt: ast.Lt}
 _FORBIDDEN = (
     'open("solution.txt", "w").write("done")',
     '__import__("os").system("echo done")',
@@ -123,12 +134,13 @@ def _reorder(module: ast.Module, body: list[ast.stmt], rng: random.Random) -> bo
 
 
 def _rephrase(module: ast.Module, body: list[ast.stmt], rng: random.Random) -> bool:
-    """Write an expression in an equal way: a + b as b + a, a choice with its test negated."""
+    """Write an expression in an equal way: b + a, b > a, or a choice with its test negated."""
     choices = [
         node
         for node in ast.walk(module)
         if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult))
-        or (isinstance(node, ast.IfExp) and _is_equality(node.test))
+        or (isinstance(node, ast.IfExp) and _is_comparison(node.test))
+        or _is_comparison(node, tuple(_MIRRORED))
     ]
     if not choices:
         return False
@@ -138,10 +150,13 @@ def _rephrase(module: ast.Module, body: list[ast.stmt], rng: random.Random) -> b
     elif isinstance(node, ast.IfExp) and isinstance(node.test, ast.Compare):
         node.test.ops = [ast.NotEq()]
         node.body, node.orelse = node.orelse, node.body
+    elif isinstance(node, ast.Compare):
+        node.ops = [_MIRRORED[type(node.ops[0])]()]
+        node.left, node.comparators = node.comparators[0], [node.left]
     return True
 
 
-def _is_equality(node: ast.AST, kinds: tuple[type[ast.cmpop], ...] = (ast.Eq,)) -> bool:
+def _is_comparison(node: ast.AST, kinds: tuple[type[ast.cmpop], ...] = (ast.Eq,)) -> bool:
     return isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in kinds
 
 
@@ -177,7 +192,7 @@ def _has_operator(node: ast.AST) -> bool:
     return (
         (isinstance(node, ast.BinOp) and type(node.op) in _SWAPS)
         or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub))
-        or _is_equality(node, (ast.Eq, ast.NotEq))
+        or _is_comparison(node, (ast.Eq, ast.NotEq, *_MIRRORED))
     )
 
 
@@ -193,7 +208,9 @@ def change_operator(program: str, rng: random.Random) -> str:
     elif isinstance(node, ast.UnaryOp):
         node.op = ast.UAdd()
     elif isinstance(node, ast.Compare):
-        node.ops = [ast.NotEq() if isinstance(node.ops[0], ast.Eq) else ast.Eq()]
+        kind = type(node.ops[0])
+        other = ast.NotEq if kind is ast.Eq else _MIRRORED.get(kind, ast.Eq)
+        node.ops = [other()]
     return _unparse(module)
 
 
@@ -203,24 +220,44 @@ def _other_number(value: int | float, rng: random.Random) -> int | float:
     return rng.choice((value + 1, value - 1, value + 10, value * 10))
 
 
+def _other_text(text: str, rng: random.Random) -> str:
+    """Drop a character, which is what a slip does to a name or a written date."""
+    place = rng.randrange(len(text))
+    return text[:place] + text[place + 1 :]
+
+
 def change_number(program: str, rng: random.Random) -> str:
-    """Change one number as a slip would; an unknown name where the program has no number."""
+    """Change one number as a slip would; a text, or else a name, where there is no number."""
     module, _ = _parse(program)
     nodes = [n for n in ast.walk(module) if isinstance(n, ast.Constant)]
     numbers = [n for n in nodes if type(n.value) in (int, float)]
-    if not numbers:
+    if not (changeable := numbers or [n for n in nodes if isinstance(n.value, str) and n.value]):
         return undefine_name(program, rng)
-    node = rng.choice(numbers)
-    if isinstance(node.value, int | float):
+    node = rng.choice(changeable)
+    if isinstance(node.value, str):
+        node.value = _other_text(node.value, rng)
+    elif isinstance(node.value, int | float):
         node.value = _other_number(node.value, rng)
     return _unparse(module)
+
+
+def _maybe_skipped(module: ast.Module) -> set[ast.AST]:
+    """Return the nodes that a run may pass by: behind a filter, and all but an `and`'s first."""
+    behind: list[ast.AST] = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.ListComp | ast.GeneratorExp) and node.generators[0].ifs:
+            behind.append(node.elt)
+        elif isinstance(node, ast.BoolOp):
+            behind += node.values[1:]
+    return {inner for node in behind for inner in ast.walk(node)}
 
 
 def undefine_name(program: str, rng: random.Random) -> str:
     """Read a variable that is assigned nowhere; the read is the last where there is none."""
     module, body = _parse(program)
     assigned = _assigned(module)
-    reads = [name for name in _names(module, ast.Load) if name.id in assigned]
+    maybe = _maybe_skipped(module)
+    reads = [n for n in _names(module, ast.Load) if n.id in assigned and n not in maybe]
     suffix = rng.choice(_UNKNOWN)
     if reads:
         name = rng.choice(reads)

@@ -1,16 +1,15 @@
-"""A student as a teacher: samples of its own, right and wrong, for verifiers and repair."""
+"""A local model as a teacher: a student's samples, right and wrong, or those of a small LLM."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
-from pad_ray.config import Settings, resolve
+from pad_ray.config import resolve
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
@@ -20,55 +19,55 @@ from pad_ray.errors import TeacherError
 from pad_ray.records import Completion
 from pad_ray.students import (
     DTYPES,
-    format_source,
+    Student,
+    TargetFormat,
+    few_shot_preamble,
     load_student,
-    longest_text,
-    tokenise_source,
+    prompt_fits,
 )
+from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
-
-
-class StudentTeacherSettings(Settings):
-    """Which student writes samples, and how."""
-
-    path: str
-    """Student folder, hub id or .gguf file."""
-    temperature: float = Field(0.7, ge=0, le=5)
-    """Of sampling; 0 takes the likeliest token."""
-    max_new_tokens: int = Field(512, ge=1)
-    """Longest program, in tokens."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Number format of the weights."""
-    threads: int = Field(1, ge=1)
-    """Threads a CPU actor computes with."""
-    gpus: float = Field(0.0, ge=0)
-    """GPUs that each actor reserves."""
-    max_rows: int = Field(64, ge=1)
-    """Programs in writing at a time."""
+from pad_ray.teachers.prompts import Format, exemplars_of_round
+from pad_ray.teachers.student_settings import StudentTeacherSettings
 
 
 class StudentTeacher:
     """Samples from a student; the sample of an index does not depend on what else is asked."""
 
-    def __init__(self, settings: StudentTeacherSettings, seed: int) -> None:
+    def __init__(
+        self,
+        settings: StudentTeacherSettings,
+        exemplars: Sequence[Exemplar],
+        seed: int,
+        format: Format = "program",
+    ) -> None:
         local = Path(settings.path)
         self._source = str(resolve(local)) if local.exists() else settings.path
         self._settings = settings
+        self._exemplars = tuple(exemplars)
         self._seed = seed
+        self._format: TargetFormat = format
 
     @property
     def name(self) -> str:
         return f"student:{Path(self._source).name}@{self._settings.temperature:g}"
 
     def check(self) -> None:
-        """Raise StudentError now if the student cannot be loaded."""
-        load_student(self._source)
+        """Raise StudentError now if the student cannot be loaded, or writes another format."""
+        self._load()
+
+    def _load(self) -> Student:
+        student = load_student(self._source, dtype=DTYPES[self._settings.precision])
+        if student.card.format != self._format:
+            raise TeacherError(
+                f"student: {self._source} writes format '{student.card.format}', and the dataset "
+                f"is of format '{self._format}'"
+            )
+        return student
 
     @cached_property
     def _scheduler(self) -> Scheduler:
-        student = load_student(self._source, dtype=DTYPES[self._settings.precision])
-        if student.card.format != "program":
-            raise TeacherError(f"student: {self._source} writes no programs")
+        student = self._load()
         if torch.cuda.is_available():
             student.model.to("cuda")
         else:
@@ -80,8 +79,11 @@ class StudentTeacher:
         scheduler = self._scheduler
         jobs = []
         for request in requests:
-            source = self._prompt(request.problem.question)
-            sampling = Sampling(self._settings, request.sample_indices, self._seed)
+            source = self._prompt(request)
+            settings = self._settings
+            if request.temperature is not None:
+                settings = settings.model_copy(update={"temperature": request.temperature})
+            sampling = Sampling(settings, request.sample_indices, self._seed)
             trail = Trail(request.problem.question, sampling.size())
             job = None if source is None else scheduler.submit(source, trail, sampling)
             jobs.append((request, job))
@@ -94,12 +96,14 @@ class StudentTeacher:
             for request, job in jobs
         ]
 
-    def _prompt(self, question: str) -> str | None:
+    def _prompt(self, request: Request) -> str | None:
         student = self._scheduler.engine.student
-        source = student.card.preamble + format_source(question, "program")
-        limit = longest_text(student)
-        tokens = len(tokenise_source(student.tokenizer, source, student.is_encoder_decoder))
-        return None if limit is not None and tokens + 16 > limit else source
+        shown = exemplars_of_round(self._exemplars, self._settings.shots, request.round)
+        # Worked examples are programs.
+        shown = shown if self._format == "program" else ()
+        examples = few_shot_preamble((one.question, one.program) for one in shown)
+        source = examples + student.card.prompt(request.problem.question)
+        return source if prompt_fits(student, source) else None
 
 
 class Sampling:

@@ -11,13 +11,17 @@ from pad_ray.sandbox import Sandbox
 from pad_ray.verifiers.alignment import AlignmentScorer
 from pad_ray.verifiers.base import Candidate, StepScorer
 from pad_ray.verifiers.execution import ExecutionScorer
+from pad_ray.verifiers.grounding import GroundingScorer
+from pad_ray.verifiers.states import STATES_FILE, StateScorer, load_state_head
 from pad_ray.verifiers.value import ValueScorer, load_value_model
 
 __all__ = [
     "AlignmentScorer",
     "Candidate",
     "ExecutionScorer",
+    "GroundingScorer",
     "ScorerSettings",
+    "StateScorer",
     "StepScorer",
     "ValueScorer",
     "load_scorers",
@@ -36,11 +40,15 @@ class ScorerSettings(Settings):
 def load_scorers(
     settings: ScorerSettings, sandbox: Sandbox, device: torch.device
 ) -> dict[str, StepScorer]:
-    """Return the scorers by name; execution, which needs no model, is always among them."""
+    """Return the scorers by name; those that need no model are always among them."""
     scorers: dict[str, StepScorer] = {}
     if settings.alignment is not None:
         scorers["alignment"] = AlignmentScorer(settings.alignment, device)
     if settings.value is not None:
-        scorers["value"] = ValueScorer(load_value_model(settings.value, device))
+        if (settings.value / STATES_FILE).is_file():
+            scorers["value"] = StateScorer(load_state_head(settings.value))
+        else:
+            scorers["value"] = ValueScorer(load_value_model(settings.value, device))
+    scorers["grounding"] = GroundingScorer()
     scorers["execution"] = ExecutionScorer(sandbox)
     return scorers

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pad_ray.errors import ConfigError, StudentError
+from pad_ray.errors import ConfigError, StudentError, reason_of
 from pad_ray.verifiers.base import Candidate
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -24,18 +24,7 @@ class AlignmentScorer:
     """
 
     def __init__(self, model: str, device: torch.device) -> None:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise ConfigError(
-                "scorers.alignment: the package sentence-transformers is missing; "
-                "pip install 'pad-ray[alignment]'"
-            ) from None
-        try:
-            self._model: Any = SentenceTransformer(model, device=str(device))
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise StudentError(f"scorers.alignment: cannot load '{model}': {reason}") from error
+        self._model = load_encoder(model, device, "scorers.alignment")
         self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
 
     def score(self, candidates: Sequence[Candidate]) -> list[list[float]]:
@@ -69,6 +58,21 @@ class AlignmentScorer:
         while len(self._kept) > _KEPT_TEXTS:
             self._kept.popitem(last=False)
         return found
+
+
+def load_encoder(model: str, device: torch.device, field: str) -> Any:
+    """Load a sentence-transformers folder or hub id; errors name the settings' `field`."""
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise ConfigError(
+            f"{field}: the package sentence-transformers is missing; "
+            "pip install 'pad-ray[alignment]'"
+        ) from None
+    try:
+        return SentenceTransformer(model, device=str(device))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StudentError(f"{field}: cannot load '{model}': {reason_of(error)}") from error
 
 
 def sentences(question: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +14,8 @@ class Candidate:
 
     `number` names the program with the steps, `parent` the one without them, `search` the search
     that they belong to, for scorers that go on from what they have read. `finished` says that the
-    program ends with them; `forbid_negative` that its quantities are counts.
+    program ends with them; `forbid_negative` that its quantities are counts. `logits` are what a
+    head on the student's states said at each step, where there is one.
     """
 
     search: int
@@ -24,11 +26,17 @@ class Candidate:
     steps: tuple[str, ...]
     finished: bool = False
     forbid_negative: bool = False
+    logits: tuple[float, ...] = ()
 
     @property
     def program(self) -> str:
         """The program so far, with the steps."""
         return self.before + "".join(self.steps)
+
+
+def calibrated(logit: float, scale: float, shift: float) -> float:
+    """Return sigmoid(`scale` * logit + `shift`), the probability that the answer will be right."""
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, scale * logit + shift))))
 
 
 class StepScorer(Protocol):

@@ -7,22 +7,21 @@ small language model with a head on its last hidden state, trained on executed s
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from pad_ray.errors import StudentError
+from pad_ray.errors import StudentError, reason_of
 from pad_ray.inference.rows import Rows
 from pad_ray.statements import split_steps
 from pad_ray.students import format_source, quieten, tokenise_source
-from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.base import Candidate, calibrated
 
 CARD_FILE = "pad_ray_verifier.json"
 HEAD_FILE = "head.safetensors"
@@ -66,15 +65,19 @@ class Verifier:
     card: ValueCard
 
 
-def make_value_model(source: str | Path, *, dtype: torch.dtype = torch.float32) -> Verifier:
-    """Return an untrained verifier on a decoder-only language model from a folder or hub id."""
+def make_value_model(
+    source: str | Path, *, dtype: torch.dtype | Literal["auto"] = torch.float32
+) -> Verifier:
+    """Return an untrained verifier on a decoder-only language model from a folder or hub id.
+
+    `dtype` "auto" is that of the saved weights.
+    """
     quieten()
     try:
         backbone = AutoModel.from_pretrained(source, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise StudentError(f"verifier: cannot load '{source}': {reason}") from error
+        raise StudentError(f"verifier: cannot load '{source}': {reason_of(error)}") from error
     if backbone.config.is_encoder_decoder:
         raise StudentError(f"verifier: {source} is an encoder-decoder; give a decoder-only model")
     if tokenizer.pad_token_id is None:
@@ -93,7 +96,7 @@ def save_value_model(verifier: Verifier, folder: Path) -> None:
 
 
 def load_value_model(folder: Path, device: torch.device | str = "cpu") -> Verifier:
-    """Load a trained verifier; `StudentError` if the folder holds none."""
+    """Load a trained verifier as it was saved; `StudentError` if the folder holds none."""
     card_file = folder / CARD_FILE
     try:
         card = ValueCard(**json.loads(card_file.read_text()))
@@ -103,7 +106,8 @@ def load_value_model(folder: Path, device: torch.device | str = "cpu") -> Verifi
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise StudentError(f"scorers.value: {card_file}: cannot be read: {error}") from error
-    made = make_value_model(folder)
+    made = make_value_model(folder, dtype="auto")
+    made.model.to(made.model.backbone.dtype)
     try:
         made.model.head.load_state_dict(load_file(folder / HEAD_FILE))
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -161,7 +165,7 @@ class ValueScorer:
 
     def _value(self, logit: float) -> float:
         card = self._verifier.card
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, card.scale * logit + card.shift))))
+        return calibrated(logit, card.scale, card.shift)
 
     def _rows_of_parents(self, candidates: Sequence[Candidate]) -> Rows:
         """Return a row for each candidate that holds what its parent has read."""

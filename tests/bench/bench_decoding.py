@@ -2,8 +2,8 @@
 
 One student, one width, the same six-step arithmetic questions (programs of about twelve
 statements), in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT.
-The verifier is the student's own backbone with an untrained head: its values steer nothing, and
-cost the same.
+The verifier is the student's own backbone with an untrained head, or a head on the states of the
+student that writes: its values steer nothing, and cost the same.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from pad_ray.decoding import SearchSettings, Solver, Weights
+from pad_ray.decoding.engine import Engine
 from pad_ray.students import Student, format_source, load_student, tokenise_source
 from pad_ray.tasks import get_task
 from pad_ray.verifiers import Candidate, ScorerSettings
+from pad_ray.verifiers.states import StateHead, save_state_head, student_mark
 from pad_ray.verifiers.value import make_value_model, save_value_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,7 @@ ROUNDS = 5
 WIDTH = 4
 PROPOSALS = 4
 QUESTIONS = 8
+GUESS_ROUNDS = 8
 LONGEST = 300
 BEAM_GOAL = 1.6
 AGAIN_GOAL = 4.0
@@ -49,6 +52,7 @@ class Setting:
     student: Student
     questions: list[str]
     solver: Solver
+    own: Solver
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +66,35 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     student = load_student(folder)
     generate = get_task("arithmetic").generate
     assert generate is not None
-    problems = generate(QUESTIONS * ROUNDS, "test", 0, 6)
+    problems = list(generate(QUESTIONS * ROUNDS, "test", 0, 6))
     questions = [problem.question for problem in problems]
     value = make_value_model(folder)
     verifier = tmp_path_factory.mktemp("verifier")
     save_value_model(value, verifier)
     sentences = minilm(tmp_path_factory.mktemp("minilm"))
     scorers = ScorerSettings(alignment=str(sentences), value=verifier)
-    with Solver(student, scorers=scorers) as solver:
-        yield Setting(student, questions, solver)
+    nothing = (0.0,) * student.model.config.hidden_size
+    head = StateHead("bench", student_mark(student.model), nothing, 0.0)
+    states = tmp_path_factory.mktemp("states")
+    save_state_head(head, states)
+    own = ScorerSettings(alignment=str(sentences), value=states)
+    with Solver(student, scorers=scorers) as solver, Solver(student, scorers=own) as reading:
+        yield Setting(student, questions, solver, reading)
 
 
 def test_against_beam_search(setting: Setting) -> None:
+    both, three = Weights(alignment=1, value=1, execution=0), Weights(alignment=1, value=1)
     weights = {
-        "nothing": Weights(execution=0),
-        "alignment and value": Weights(alignment=1, value=1, execution=0),
-        "all": Weights(alignment=1, value=1, execution=1),
+        "nothing": (Weights(execution=0), setting.solver),
+        "alignment and value": (both, setting.solver),
+        "all": (three, setting.solver),
+        "alignment and value by the student's states": (both, setting.own),
+        "all, value by the student's states": (three, setting.own),
     }
     table = Table(
         "scored by", "wall time : generate(num_beams)", "tokens", "scorers' share", "goal"
     )
-    for name, chosen in weights.items():
+    for name, (chosen, solver) in weights.items():
         search = SearchSettings(
             strategy="stepwise",
             width=WIDTH,
@@ -93,7 +105,7 @@ def test_against_beam_search(setting: Setting) -> None:
         ratios, shares, tokens = [], [], []
         for questions in _rounds(setting.questions):
             theirs = _seconds(lambda q=questions: generate_beam(setting.student, q))
-            seconds, share, count = _solved(setting.solver, questions, search)
+            seconds, share, count = _solved(solver, questions, search)
             ratios.append(seconds / theirs)
             shares.append(share)
             tokens.append(count)
@@ -125,6 +137,36 @@ def test_against_reading_all_anew_each_step(setting: Setting) -> None:
     print(
         f"\nreading all anew each step ({statistics.mean(steps):.1f} steps a program) takes "
         f"{_spread(ratios)} times as long (goal {AGAIN_GOAL:g}: {verdict})"
+    )
+
+
+@pytest.mark.parametrize(("strategy", "batch"), [("greedy", 16), ("greedy", 1), ("vote", 4)])
+def test_guesses_against_a_token_a_pass(setting: Setting, strategy: str, batch: int) -> None:
+    """Each round is one batch; what was written in the rounds before is there to guess from."""
+    generate = get_task("arithmetic").generate
+    assert generate is not None
+    questions = [p.question for p in generate(batch * GUESS_ROUNDS, "test", 1, None)]
+    search = SearchSettings(strategy=strategy, n=8, max_new_tokens=LONGEST)
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    passes: dict[bool, float] = {}
+    texts: dict[bool, list[str]] = {True: [], False: []}
+    for guess in (False, True):
+        engine = Engine(setting.student, guess=guess)
+        setting.solver.scheduler.engine = engine
+        for first in range(0, len(questions), batch):
+            started = perf_counter()
+            solutions = setting.solver.solve_batch(
+                questions[first : first + batch], settings=search
+            )
+            seconds[guess].append(perf_counter() - started)
+            texts[guess] += [solution.text for solution in solutions]
+        passes[guess] = engine.generated / engine.ticks
+    setting.solver.scheduler.engine = setting.solver.engine
+    assert texts[True] == texts[False]
+    ratios = [a / b for a, b in zip(seconds[False], seconds[True], strict=True)]
+    print(
+        f"\n{strategy}, {batch} questions at a time: a token a pass takes {_spread(ratios)} times "
+        f"as long as with guesses; {passes[False]:.1f} and {passes[True]:.1f} tokens a pass"
     )
 
 

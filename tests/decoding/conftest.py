@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from small_students import Example, example, taught
+from small_students import Example, example, misreading, taught
 
 from pad_ray.decoding import Solver
 from pad_ray.students import Student
@@ -20,7 +20,7 @@ def student() -> Student:
 @pytest.fixture(scope="session")
 def weak() -> Student:
     """A student that knows the form and often copies a number wrongly."""
-    return taught("scratch:tiny", 0.07)
+    return misreading()
 
 
 @pytest.fixture(scope="session")

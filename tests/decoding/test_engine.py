@@ -10,6 +10,7 @@ import torch
 from small_students import Example, taught
 
 from pad_ray.decoding import Solver
+from pad_ray.decoding.drafts import Drafts
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.statements import split_steps
@@ -166,6 +167,46 @@ def test_nothing_in_work_beside_it_changes_what_is_written(
                 together[number] = [w.ids for w in engine.results(group)]
                 del running[number]
     assert [together[n] for n in range(len(sources))] == alone
+
+
+def test_guesses_change_no_token_and_save_passes(student: Student, examples: list[Example]) -> None:
+    sources = [prompt(e.question) for e in examples[:10]]
+
+    def written(guess: bool, temperature: float, whole: bool) -> tuple[list[object], Engine]:
+        engine = Engine(student, guess=guess)
+        texts: list[object] = []
+        for source in sources:
+            (root,) = engine.open([source])
+            for way in grown(engine, [Grow((root,), 3, whole, temperature, 40)])[0][0]:
+                assert way.tokens - len(way.ids) in (0, 1)
+                texts.append((way.ids, [s.code for s in way.steps], way.finished, way.truncated))
+                assert way.logprob < 0
+        return texts, engine
+
+    for temperature, whole in ((0.0, True), (0.9, True), (1.5, True), (0.9, False)):
+        plain, without = written(False, temperature, whole)
+        guessed, engine = written(True, temperature, whole)
+        assert guessed == plain
+        assert engine.generated == without.generated
+        assert engine.ticks < without.ticks
+        if not temperature:
+            assert engine.ticks < without.ticks * 0.7
+
+
+def test_what_followed_last_is_guessed() -> None:
+    drafts = Drafts(most=60)
+    for text in ((1, 2, 3, 4, 5), (9, 2, 3, 7)):
+        for place, token in enumerate(text):
+            drafts.learn(text[:place], token)
+    assert drafts.guess((), 9) == [9, 2, 3, 7]
+    assert drafts.guess((1,), 9) == [2, 3, 4, 5]
+    assert drafts.guess((1,), 2) == [2, 3]
+    assert drafts.guess((8, 2, 3), 9) == [7]
+    assert drafts.guess((8, 8), 9) == []
+    for token in range(100, 500):
+        drafts.learn((token,), token)
+    assert drafts.guess((), 9) == []
+    assert drafts.guess((499,), 1) == [499]
 
 
 def test_samples_depend_on_their_number_alone(student: Student, examples: list[Example]) -> None:

@@ -20,7 +20,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from pad_ray.inference.rows import Rows, next_token_logits
+from pad_ray.inference.rows import Rows, all_logits, next_token_logits
 from pad_ray.students import StudentCard, make_scratch_student
 
 VOCABULARY = 300
@@ -98,6 +98,24 @@ class Both:
         self.check([self.ids(1, 1 if self.encodes else 5) for _ in self.texts])
         self.rows.select(range(len(self.rows)))
 
+    def ahead(self) -> None:
+        """Rows read several tokens, some none, and forget the last of them."""
+        if not self.rows.reads_ahead:
+            return
+        tokens = [self.ids(0, 4) for _ in self.texts]
+        tokens[self.rng.randrange(len(tokens))] = self.ids(1, 4)
+        got = self.rows.read_ahead(tokens, all_logits(self.model))
+        kept = [self.rng.randint(min(1, len(ids)), len(ids)) for ids in tokens]
+        for row, (text, ids) in enumerate(zip(self.texts, tokens, strict=True)):
+            for place, token in enumerate(ids):
+                text.read.append(token)
+                wanted = self._whole(text)
+                torch.testing.assert_close(got[row, place], wanted, atol=2e-5, rtol=1e-4)
+            text.read = text.read[: len(text.read) - len(ids) + kept[row]]
+        self.rows.keep([len(ids) for ids in tokens], kept)
+        assert self.rows.lengths == [len(text.read) for text in self.texts]
+        assert self.rows.columns == self.rows._mask.shape[1] >= max(self.rows.lengths)
+
     def fork(self) -> None:
         chosen = [self.rng.randrange(len(self.texts)) for _ in range(self.rng.randint(1, 4))]
         self.rows.select(chosen)
@@ -147,7 +165,9 @@ class Both:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    deeds=st.lists(st.sampled_from(["tick", "chunk", "fork", "grow", "join", "copy"]), max_size=12),
+    deeds=st.lists(
+        st.sampled_from(["tick", "chunk", "ahead", "fork", "grow", "join", "copy"]), max_size=12
+    ),
     seed=st.integers(0, 1 << 30),
 )
 def test_rows_read_as_if_each_was_alone(
@@ -156,6 +176,11 @@ def test_rows_read_as_if_each_was_alone(
     both = Both(model, random.Random(seed))
     for deed in [*deeds, "chunk"]:
         getattr(both, deed)()
+
+
+def test_decoders_read_ahead_and_encoder_decoders_do_not(model: PreTrainedModel) -> None:
+    both = Both(model, random.Random(0))
+    assert both.rows.reads_ahead is not both.encodes
 
 
 def test_reading_writes_into_room_that_is_there() -> None:

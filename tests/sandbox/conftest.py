@@ -13,7 +13,7 @@ RunOne = Callable[[str], Outcome]
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(wall_s=2, cpu_s=0.5, memory_mb=128, output_kb=64)) as shared:
+    with Sandbox(Limits(wall_s=2, cpu_s=1, memory_mb=128, output_kb=64)) as shared:
         yield shared
 
 

@@ -86,7 +86,9 @@ LEFTOVERS = {
     "many rings": "for i in range(20000):\n    ring = [i]\n    ring.append(ring)",
     "memory to the brim": "ring = []\nring.append(ring)\nwhile True:\n"
     "    ring.append('x' * 100000)",
-    "small memory to the brim": "ring = []\nring.append(ring)\nwhile True:\n    ring.append([0])",
+    # Long enough that memory ends well before the CPU time does, short enough for the small blocks.
+    "small memory to the brim": "ring = []\nring.append(ring)\nwhile True:\n"
+    "    ring.append([0] * 60)",
     "suspended generator": "def f():\n    while True:\n        yield f\ng = f()\n"
     "ring = [g, next(g)]\nring.append(ring)",
     "generator waiting in a ring": "def f(me):\n    me.append(me)\n    yield 1\n    print('late')\n"

@@ -25,7 +25,7 @@ STEPS = {story.template: len(story.steps) for story in STORIES}
 
 def make(count: int, split: Split, seed: int, size: int | None = None) -> list[Problem]:
     assert ARITHMETIC.generate is not None
-    return ARITHMETIC.generate(count, split, seed, size)
+    return list(ARITHMETIC.generate(count, split, seed, size))
 
 
 def samples(story: Story, count: int = 25) -> list[Problem]:

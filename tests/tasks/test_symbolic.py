@@ -20,7 +20,7 @@ SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
 def make(task: Task, count: int, split: Split, seed: int, size: int | None = None) -> list[Problem]:
     assert task.generate is not None
-    return task.generate(count, split, seed, size)
+    return list(task.generate(count, split, seed, size))
 
 
 def run_gold(program: str | None) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import socket
 import time
@@ -11,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from pad_ray.errors import TeacherError
+from pad_ray.ledger import Budget, Ledger
 from pad_ray.records import Completion, Problem
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request, Teacher
@@ -91,7 +93,7 @@ def test_samples_come_in_order_with_the_engines_token_totals() -> None:
 
 
 def test_an_engine_that_counts_no_tokens_gives_none() -> None:
-    assert ask(lambda call: chat(PROGRAM, usage=None)) == [Completion(PROGRAM)]
+    assert ask(lambda call: chat(PROGRAM, usage=None)) == [Completion(PROGRAM, by="endpoint:m")]
 
 
 def test_seeds_depend_on_run_problem_and_sample_alone() -> None:
@@ -246,7 +248,7 @@ def test_no_choices_at_all_cost_only_the_sample() -> None:
     ],
 )
 def test_an_empty_choice_is_an_error_with_its_tokens(reply: Reply, error: str) -> None:
-    assert ask(lambda _: reply) == [Completion("", 100, 20, error=error)]
+    assert ask(lambda _: reply) == [Completion("", 100, 20, error=error, by="endpoint:m")]
 
 
 def test_a_completion_cut_at_max_tokens_is_kept() -> None:
@@ -319,3 +321,91 @@ def test_a_bad_address_is_refused_without_quoting_it(base_url: str) -> None:
 def test_every_setting_is_described() -> None:
     properties = EndpointSettings.model_json_schema()["properties"]
     assert all(entry.get("description") for entry in properties.values())
+
+
+def address(server: OpenAIServer, **changes: object) -> dict[str, object]:
+    return {"base_url": server.base_url, "model": "other", **changes}
+
+
+def test_samples_are_shared_out_by_weight_and_always_alike() -> None:
+    with openai_server() as one, openai_server() as two:
+        asked = teacher(one, others=[address(two, weight=3)])
+        requests = [request(f"How many {n} apples?") for n in range(200)]
+        rows = asked.complete(requests)
+        assert len(one.calls) + len(two.calls) == 200
+        assert 30 <= len(one.calls) <= 70
+        by = [row[0].by for row in rows]
+        assert by.count("endpoint:m") == len(one.calls)
+        assert by.count("endpoint:other") == len(two.calls)
+        assert {call.body["model"] for call in two.calls} == {"other"}
+        assert [row[0].by for row in asked.complete(requests)] == by
+
+
+def test_another_endpoint_stands_in_for_one_that_is_down() -> None:
+    with openai_server(lambda _: failure(500)) as down, openai_server() as up:
+        asked = teacher(down, others=[address(up)], max_retries=0)
+        rows = asked.complete([request(f"How many {n} apples?") for n in range(20)])
+    assert [row[0].text for row in rows] == [PROGRAM] * 20
+    assert {row[0].by for row in rows} == {"endpoint:other"}
+
+
+def test_cost_is_tokens_by_price() -> None:
+    prices = {"usd_per_million_prompt_tokens": 2, "usd_per_million_completion_tokens": 10}
+    rows = ask(lambda call: chat(*[PROGRAM] * 2), samples=2, n_per_request=2, **prices)
+    assert sum(one.cost_usd or 0 for one in rows) == pytest.approx((100 * 2 + 20 * 10) / 1e6)
+
+
+def test_a_spent_budget_stops_asking_and_keeps_what_came() -> None:
+    ledger = Ledger(Budget(max_tokens=360))
+    with openai_server() as server:
+        asked = teacher(server, concurrency=1).with_ledger(ledger)
+        requests = [request(f"How many {n} apples?") for n in range(9)]
+        answers = list(asked.complete_each(requests))
+    # 120 tokens an answer: the third one spends the budget.
+    assert len(answers) == len(server.calls) == 3
+    assert ledger.totals().tokens == 360
+    rows = asked.complete(requests)
+    assert {row[0].error for row in rows} == {"not asked: the budget is spent"}
+
+
+def test_a_rate_is_kept() -> None:
+    with openai_server() as server:
+        started = time.monotonic()
+        asked = teacher(server, requests_per_minute=300)
+        asked.complete([request(f"How many {n} apples?") for n in range(12)])
+    # A second's worth may come at once, the others 0.2 s apart.
+    assert time.monotonic() - started > 1.0
+
+
+def test_answers_in_flight_are_kept_when_the_endpoint_fails() -> None:
+    def script(call: Call) -> Reply:
+        is_last = "7 apples" in call.body["messages"][-1]["content"]
+        return failure(403) if is_last else replace(chat(PROGRAM), delay_s=0.3)
+
+    answers = []
+
+    def collect(asked: EndpointTeacher) -> None:
+        for answer in asked.complete_each([request(f"How many {n} apples?") for n in range(8)]):
+            answers.append(answer)
+
+    with openai_server(script) as server, pytest.raises(TeacherError, match="key is refused"):
+        collect(teacher(server, concurrency=8))
+    assert len(answers) == 7
+
+
+def test_a_body_that_breaks_off_is_asked_for_again() -> None:
+    whole = json.dumps(chat(PROGRAM).body)
+    torn = Reply(200, whole[: len(whole) // 2])
+    (completion,) = ask(first_then(1, torn))
+    assert completion.text == PROGRAM
+
+
+def test_rounds_show_other_exemplars_at_other_temperatures() -> None:
+    with openai_server() as server:
+        asked = teacher(server, shots=2, temperature=0.2)
+        for number, temperature in ((0, None), (1, 0.9)):
+            asked.complete([replace(request(), round=number, temperature=temperature)])
+    first, second = (call.body for call in server.calls)
+    assert (first["temperature"], second["temperature"]) == (0.2, 0.9)
+    shown = [[m["content"] for m in body["messages"][1:-1]] for body in (first, second)]
+    assert not set(shown[0]) & set(shown[1])

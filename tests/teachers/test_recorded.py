@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -135,6 +136,8 @@ GOOD = {"problem_id": PID, "completion": "a"}
         ({"problem_id": PID, "completion": 3}, "line 3: field completion: Input should be"),
         ({"completion": "a"}, "line 3: problem_id or question is needed"),
         (GOOD | {"sample_index": -1}, "line 3: field sample_index: "),
+        (GOOD | {"sample_index": 2**70}, "line 3: field sample_index: "),
+        (batch(f"{PID}-{10**20}", "a"), "line 3: field custom_id: must be a problem id"),
         (GOOD | {"sample_index": 0}, "line 3: sample 0 of this problem is there already"),
         (batch("my-id-7", "a"), "line 3: field custom_id: must be a problem id"),
         (
@@ -166,6 +169,83 @@ def test_a_parquet_file_that_is_none_or_lacks_the_column_is_named(tmp_path: Path
     pq.write_table(pa.table({"question": ["q"], "program": ["p"]}), path)
     with pytest.raises(DataError, match="no column completion"):
         RecordedTeacher(path).check()
+
+
+def failed(custom_id: str, message: str = "too late") -> dict[str, object]:
+    return {"custom_id": custom_id, "response": None, "error": {"message": message}}
+
+
+def test_a_folder_is_read_whole_but_for_the_requests_of_its_batch(tmp_path: Path) -> None:
+    request = {"custom_id": f"{PID}-000000", "method": "POST", "url": "/v1/x", "body": {}}
+    lines(tmp_path, request).rename(tmp_path / "requests-00000.jsonl")
+    lines(tmp_path, batch(f"{PID}-000001", "b")).rename(tmp_path / "output.jsonl")
+    lines(tmp_path, failed(f"{PID}-000000")).rename(tmp_path / "errors.jsonl")
+    other = {"problem_id": [OTHER.problem_id], "completion": ["c"]}
+    pq.write_table(pa.table(other), tmp_path / "rows.parquet")
+    (tmp_path / "manifest.json").write_text("{}")
+    error = Completion("", error="the batch reports an error: too late")
+    assert replay(tmp_path, 2) == [error, Completion("b", 10, 4)]
+    assert replay(tmp_path, 1, OTHER) == [Completion("c")]
+    files = (tmp_path / "output.jsonl", tmp_path / "errors.jsonl")
+    (row,) = RecordedTeacher(files).complete([Request(PROBLEM, (1, 0))])
+    assert row == [Completion("b", 10, 4), error]
+    with pytest.raises(DataError, match=r"requests-00000.jsonl: holds a batch's requests; give"):
+        RecordedTeacher(tmp_path / "requests-00000.jsonl").check()
+
+
+def test_a_folder_without_completions_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no \\*.jsonl or \\*.parquet file; put"):
+        RecordedTeacher(tmp_path).check()
+    lines(tmp_path, {"custom_id": "x", "method": "POST", "url": "/v1/x", "body": {}})
+    with pytest.raises(DataError, match="only requests of a batch; put"):
+        RecordedTeacher(tmp_path).check()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_answer_stands_beside_an_error_of_the_same_sample(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    rows = [failed(f"{PID}-0"), batch(f"{PID}-0", "a")]
+    path = lines(tmp_path, *[rows[i] for i in order], failed(f"{PID}-1"), failed(f"{PID}-1", "no"))
+    last = Completion("", error="the batch reports an error: no")
+    assert replay(path, 2) == [Completion("a", 10, 4), last]
+
+
+def test_the_same_answer_in_two_files_names_the_second(tmp_path: Path) -> None:
+    first = lines(tmp_path, batch(f"{PID}-0", "a")).rename(tmp_path / "first.jsonl")
+    second = lines(tmp_path, batch(f"{OTHER.problem_id}-0", "b"), batch(f"{PID}-0", "a"))
+    with pytest.raises(DataError, match=r"recorded.jsonl, line 2: sample 0 .* there already"):
+        RecordedTeacher((first, second)).check()
+
+
+def test_texts_stay_in_the_file(tmp_path: Path) -> None:
+    rows = [{"problem_id": PID, "completion": f"{i} " + "x" * 20_000} for i in range(2_000)]
+    path = lines(tmp_path, *rows)
+    asked = RecordedTeacher(path)
+    tracemalloc.start()
+    try:
+        asked.check()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > 40e6 and peak < 4e6
+    (row,) = asked.complete([Request(PROBLEM, (1_999, 7))])
+    assert [one.text.split()[0] for one in row] == ["1999", "7"]
+
+
+def test_a_file_that_changes_under_the_replay_is_named(tmp_path: Path) -> None:
+    path = lines(tmp_path, GOOD, GOOD)
+    asked = RecordedTeacher(path)
+    asked.check()
+    path.write_text("x")
+    with pytest.raises(DataError, match=r"recorded.jsonl: changed while it was replayed"):
+        asked.complete([Request(PROBLEM, (1,))])
+
+
+def test_half_a_surrogate_pair_is_a_key_like_any_other(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"question": "\ud800?", "completion": "a"})
+    problem = Problem("0" * 16, "t", "\ud800?", "1")
+    assert replay(path, 1, problem) == [Completion("a")]
 
 
 def test_the_pickle_holds_the_path_and_not_the_rows(tmp_path: Path) -> None:

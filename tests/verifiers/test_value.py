@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from dataclasses import replace
@@ -12,12 +13,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
+from small_students import llama_like
 
 from pad_ray.errors import StudentError
 from pad_ray.statements import split_steps
-from pad_ray.students import Student, StudentCard, make_scratch_student, save_student
-from pad_ray.verifier_training import auc, calibration_error, measure_values, platt
+from pad_ray.students import StudentCard, make_scratch_student, save_student
+from pad_ray.verifier_training import (
+    auc,
+    auc_within,
+    calibration_error,
+    measure_values,
+    platt,
+)
 from pad_ray.verifiers import Candidate, ValueScorer
 from pad_ray.verifiers.value import (
     Verifier,
@@ -41,15 +48,7 @@ def folder_of(kind: str, path: Path) -> Path:
     card = StudentCard("program", "test")
     student = make_scratch_student("scratch:tiny", PROGRAMS + QUESTIONS, card=card, seed=0)
     if kind == "llama":
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=len(student.tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-        )
-        student = Student(LlamaForCausalLM(config), student.tokenizer, card)
+        student = llama_like(student)
     save_student(student, path)
     return path
 
@@ -170,3 +169,25 @@ def test_quality_is_measured_by_step_position() -> None:
     assert measured["auc"] == 1.0
     assert [(row["step"], row["programs"]) for row in measured["by_step"]] == [(1, 3), (2, 2)]
     assert json.dumps(measured)
+
+
+def test_a_verifier_saved_in_bf16_reads_in_bf16(verifier: Verifier, tmp_path: Path) -> None:
+    model = copy.deepcopy(verifier.model).to(torch.bfloat16)
+    save_value_model(Verifier(model, verifier.tokenizer, verifier.card), tmp_path / "out")
+    loaded = load_value_model(tmp_path / "out")
+    assert {p.dtype for p in loaded.model.parameters()} == {torch.bfloat16}
+    candidate = Candidate(0, 1, 2, QUESTIONS[0], "", tuple(split_steps(PROGRAMS[0])))
+    (half,), (full,) = (ValueScorer(v).score([candidate]) for v in (loaded, verifier))
+    assert half == pytest.approx(full, abs=0.05)
+
+
+def test_knowing_the_question_is_not_knowing_the_program() -> None:
+    """A judge of questions alone has a good AUC over all, and none among a question's programs."""
+    questions = ["easy"] * 4 + ["hard"] * 4 + ["solved"] * 2
+    right = np.array([1, 1, 1, 0, 1, 0, 0, 0, 1, 1], dtype=float)
+    of_question = np.array([2.0] * 4 + [-2.0] * 4 + [3.0] * 2)
+    over_all = auc(of_question, right)
+    assert over_all is not None and over_all > 0.7
+    assert auc_within(of_question, right, questions) == {"auc": 0.5, "questions": 2}
+    assert auc_within(right, right, questions) == {"auc": 1.0, "questions": 2}
+    assert auc_within(right[8:], right[8:], questions[8:]) == {"auc": None, "questions": 0}

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Search, Trail
 from pad_ray.decoding.strategies.auto import auto
+from pad_ray.decoding.strategies.hierarchical import hierarchical
 from pad_ray.decoding.strategies.repair import repair
 from pad_ray.decoding.strategies.single import beam, greedy
 from pad_ray.decoding.strategies.stepwise import diverse, stepwise
@@ -26,5 +27,6 @@ STRATEGIES: dict[str, Strategy] = {
     "diverse": diverse,
     "vote": vote,
     "repair": repair,
+    "hierarchical": hierarchical,
     "auto": auto,
 }

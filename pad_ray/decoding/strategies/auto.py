@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pad_ray.decoding.hypothesis import Hypothesis
-from pad_ray.decoding.search import Search, Trail, grow
+from pad_ray.decoding.search import Search, Trail, grow, sources
 from pad_ray.decoding.strategies.vote import Ballot, judged, run, sample_votes
 
 _FIRST_VOTES = 4
@@ -15,12 +15,12 @@ def auto(trail: Trail, root: Hypothesis) -> Search:
     """Write greedily; unless that is trusted, let growing samples vote until one answer is.
 
     Trust is the verifier's value of the greedy program (without a verifier, the geometric mean
-    of its tokens' probabilities), then the winner's share of the votes.
+    of its tokens' probabilities) less grounding's penalties, then the winner's share of the votes.
     """
     settings = trail.settings
     ((written,),) = yield grow(settings, [root], 1, whole=True, temperature=0.0, keep=[root])
     (written,) = yield from judged(trail, [written])
-    (outcome,) = yield from run([written])
+    (outcome,) = yield from run(trail, [written])
     trail.offer(written, outcome)
     trusted = outcome.status == "ok" and _trust(trail, written) >= settings.confidence
     trail.note(root, [written], ["" if trusted else "not trusted alone"])
@@ -42,6 +42,6 @@ def auto(trail: Trail, root: Hypothesis) -> Search:
 
 
 def _trust(trail: Trail, written: Hypothesis) -> float:
-    if trail.settings.weights.value:
-        return written.steps[-1].scores.get("value", 0.0)
-    return math.exp(written.logprob / max(1, written.tokens))
+    weights, found = trail.settings.weights, sources(written)
+    alone = found.get("value", -math.inf) if weights.value else found["logprob"]
+    return math.exp(alone + weights.grounding * found["grounding"])

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Open, Search, Trail, grow
 from pad_ray.decoding.strategies.vote import run
+from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Outcome
-from pad_ray.students import format_repair
+from pad_ray.students import describe_error, format_repair
 
 
 def repair(trail: Trail, root: Hypothesis) -> Search:
-    """Write greedily; while the program fails to run, ask for a repair, `n` times at most."""
-    ((written,),) = yield grow(trail.settings, [root], 1, whole=True, temperature=0.0)
-    (outcome,) = yield from run([written])
-    trail.offer(written, outcome)
-    trail.note(root, [written], [_fate(outcome)])
-    for _ in range(trail.settings.n):
-        if outcome.status == "ok":
-            return
-        prompt = yield Open(format_repair(trail.question, written.text, error_text(outcome)))
-        ((written,),) = yield grow(trail.settings, [prompt], 1, whole=True, temperature=0.0)
-        again = outcome
-        (outcome,) = yield from run([written])
-        trail.note(root, [written], [_fate(outcome)])
+    """Write greedily; while the program fails to run, show its error, `n` times at most.
+
+    It ends early at a fixed point: a program that was tried before would fail again. `notes` keep
+    every attempt.
+    """
+    attempts: list[dict[str, Any]] = trail.notes.setdefault("attempts", [])
+    tried: set[str] = set()
+    start: Hypothesis | None = root
+    while start is not None:
+        ((written,),) = yield grow(trail.settings, [start], 1, whole=True, temperature=0.0)
+        (outcome,) = yield from run(trail, [written])
+        program = extract_program(written.text) or written.text
+        attempts.append(_attempt(program, outcome, written.tokens))
         trail.offer(written, outcome)
-        if outcome == again:  # greedy repairs of one error repeat themselves
+        trail.note(root, [written], [_fate(outcome)])
+        if outcome.status == "ok" or program in tried or len(attempts) > trail.settings.n:
             return
+        tried.add(program)
+        start = yield Open(format_repair(trail.question, program, error_text(outcome)))
 
 
 def error_text(outcome: Outcome) -> str:
-    """Return the interpreter's message as a repair prompt shows it."""
-    kind = outcome.error_type or outcome.status
-    line = f" (line {outcome.error_line})" if outcome.error_line else ""
-    return f"{kind}: {outcome.message or outcome.status}{line}"
+    """Return what went wrong, as a repair prompt shows it."""
+    value = json.dumps(outcome.value, ensure_ascii=False)
+    kind, line = outcome.error_type, outcome.error_line
+    return describe_error(outcome.status, kind, line, outcome.message, value)
+
+
+def _attempt(program: str, outcome: Outcome, tokens: int) -> dict[str, Any]:
+    return {
+        "program": program,
+        "status": outcome.status,
+        "error_type": outcome.error_type,
+        "error": None if outcome.status == "ok" else error_text(outcome),
+        "value": outcome.value,
+        "tokens": tokens,
+    }
 
 
 def _fate(outcome: Outcome) -> str:

@@ -133,3 +133,4 @@ def _offer(trail: Trail, finished: Sequence[Hypothesis], live: Sequence[Hypothes
     best = [*finished, *live]
     if best:
         trail.offer(best[0])
+        trail.settle(best)

@@ -1,19 +1,40 @@
-"""Self-consistency over executed programs: the answer that most of them, or the most trusted,
-agree on (Wang et al., arXiv 2203.11171; weighted by a verifier as in Li et al., 2206.02336)."""
+"""Self-consistency over executed programs, or over the answers that texts state: the answer that
+most of them, or the most trusted, agree on (Wang et al., arXiv 2203.11171; weighted by verifiers
+as in Li et al., 2206.02336)."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pad_ray.answers import stated_answer
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Part, Run, Search, Trail, Verify, grow, rank, sources
+from pad_ray.decoding.settings import READERS
 from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Outcome, Value
 from pad_ray.tasks.base import Task
+
+# What speaks of a program as a whole; the others compare programs that are still written.
+_VOTING = ("value", "grounding")
+
+
+def vote_weight(said: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Return what a program's vote counts, by the logarithms that the sources say of it."""
+    return math.exp(sum(weights.get(name, 0.0) * said.get(name, 0.0) for name in _VOTING))
+
+
+def most_voted(votes: Iterable[tuple[str | None, float]]) -> str | None:
+    """Return the answer of the most votes, on a tie the first; None where nothing answers."""
+    total: defaultdict[str, float] = defaultdict(float)
+    for answer, vote in votes:
+        if answer is not None:
+            total[answer] += vote
+    return max(total, key=total.__getitem__) if total else None
 
 
 @dataclass
@@ -46,14 +67,11 @@ class Ballot:
                 self.failed.append((program, outcome))
 
     def weight(self, key: str) -> float:
-        """Return the votes for an answer: programs, or the sum of the verifier's values."""
+        """Return the votes for an answer: programs, or the sum of what verifiers say of them."""
         return sum(self._vote(program) for program, _ in self.programs[key])
 
     def _vote(self, program: Hypothesis) -> float:
-        if not self.trail.settings.weights.value:
-            return 1.0
-        value = program.steps[-1].scores.get("value", 1.0)
-        return float(value**self.trail.settings.weights.value)
+        return vote_weight(sources(program), self.trail.settings.weights.model_dump())
 
     def share(self) -> float:
         """Return the winner's share of all votes; those that failed count as one each way."""
@@ -114,7 +132,7 @@ def sample_votes(
         keep=[root] if keep else [],
     )
     programs = yield from judged(trail, programs)
-    outcomes = yield from run(programs)
+    outcomes = yield from run(trail, programs)
     ballot.add(programs, outcomes)
     ballot.offer()
     ballot.note(root, programs)
@@ -122,17 +140,26 @@ def sample_votes(
 
 def judged(trail: Trail, programs: Sequence[Hypothesis]) -> Part[Sequence[Hypothesis]]:
     """Have whole programs judged where a weight asks for it; return them."""
-    if trail.settings.weights.value or trail.settings.weights.alignment:
+    if any(getattr(trail.settings.weights, name) for name in READERS):
         programs = yield Verify(tuple(programs))
     return programs
 
 
-def run(programs: Sequence[Hypothesis]) -> Part[list[Outcome]]:
-    """Run what can be read as a program; return an outcome for each."""
+def run(trail: Trail, programs: Sequence[Hypothesis]) -> Part[list[Outcome]]:
+    """Run what can be read as a program, or read the answer of a text; return an outcome each."""
+    if trail.reads_text:
+        return [_read(text) for text in programs]
     texts = [extract_program(program.text) for program in programs]
     outcomes = iter((yield Run(tuple(text for text in texts if text is not None))))
     missing = Outcome("invalid", error_type="NoProgram", message="no program can be read")
     return [missing if text is None else next(outcomes) for text in texts]
+
+
+def _read(text: Hypothesis) -> Outcome:
+    answer = stated_answer(text.text)
+    if answer is None:
+        return Outcome("invalid", error_type="NoAnswer", message="the text states no answer")
+    return Outcome("ok", value=answer)
 
 
 def is_gold(task: Task, key: str | None, gold: str) -> bool:
@@ -142,9 +169,9 @@ def is_gold(task: Task, key: str | None, gold: str) -> bool:
     if key == answer_key(gold):
         return True
     try:
-        return task.answers_equal(float(key), gold)
+        return task.answers_equal(json.loads(key), gold)
     except ValueError:
-        return False
+        return task.answers_equal(key, gold)
 
 
 def answer_key(value: Value) -> str:

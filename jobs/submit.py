@@ -1,0 +1,9 @@
+"""Run one of the other jobs on a cluster; see --help."""
+
+from pad_ray.config import Job
+from pad_ray.submission import SubmitSettings, submit
+
+JOB = Job("submit", SubmitSettings, submit, positional="job", rest="arguments")
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,1 @@
+"""New problems from verified ones: other numbers, other names, other words."""

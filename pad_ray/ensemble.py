@@ -1,0 +1,127 @@
+"""Students that vote: what several evaluated ones answered, each trusted as far as it has earned.
+
+A vote weighs what its student's accuracy is on other problems, so that a student that is seldom
+right cannot outvote one that mostly is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from annotated_types import MinLen
+from pydantic import Field
+
+from pad_ray.config import Settings, resolve, resolve_all
+from pad_ray.decoding.strategies.vote import answer_key
+from pad_ray.errors import ConfigError, DataError
+from pad_ray.evaluation import measure, print_table
+from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.stages import input_fingerprints, open_stage, read_manifest
+
+__all__ = ["EnsembleSettings", "elect", "vote_together"]
+
+
+class EnsembleSettings(Settings):
+    """Let evaluated students vote on each problem, weighted by what they are worth elsewhere."""
+
+    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "predictions", "validation"})
+
+    predictions: Annotated[list[Path], MinLen(2)]
+    """Evaluation directories of the students, all on the same problems."""
+    validation: list[Path] = Field(default_factory=list)
+    """Evaluation directories of the same students, in the same order, on problems that decide
+    their weights; all weigh alike where none is given."""
+    out: Path
+    """Directory for predictions.parquet and manifest.json."""
+
+
+def vote_together(settings: EnsembleSettings) -> dict[str, Any]:
+    """Write the ensemble's predictions into `settings.out` and return the manifest.
+
+    `predictions.parquet` has a row a problem: the winning answer as the student of the greatest
+    weight wrote it, with the tokens and seconds of all.
+    """
+    members, validation = resolve_all(settings.predictions), resolve_all(settings.validation)
+    if validation and len(validation) != len(members):
+        raise ConfigError(
+            f"validation: {len(validation)} directories for {len(members)} of predictions"
+        )
+    inputs = input_fingerprints("predictions", members)
+    inputs |= input_fingerprints("validation", validation)
+    stage = open_stage(resolve(settings.out), "ensemble", settings, inputs)
+    if stage.complete is not None:
+        print(f"ensemble: {stage.out} is complete; nothing to do")
+        return stage.complete
+    tables = [_predictions(folder) for folder in members]
+    for folder, table in zip(members, tables, strict=True):
+        if table["problem_id"].to_pylist() != tables[0]["problem_id"].to_pylist():
+            raise DataError(f"predictions: {folder} and {members[0]} have other problems")
+    weights = _weights(validation) if validation else [1.0] * len(members)
+    stage.begin()
+    rows = [elect(row, weights) for row in zip(*(t.to_pylist() for t in tables), strict=True)]
+    judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
+    pq.write_table(judged, stage.out / "predictions.parquet")
+    asked = read_manifest(members[0])["config"]
+    manifest = stage.finish(
+        {
+            "student": f"{len(members)} students that vote",
+            "members": [str(read_manifest(folder)["student"]) for folder in members],
+            "weights": [round(weight, 4) for weight in weights],
+            "problem_set": {name: asked[name] for name in ("task", "split")},
+            "metrics": measure(judged),
+        }
+    )
+    print_table([manifest])
+    return manifest
+
+
+def _predictions(folder: Path) -> pa.Table:
+    file = folder / "predictions.parquet"
+    if not file.is_file():
+        raise DataError(f"{folder} is not an evaluation's directory (no predictions.parquet)")
+    return pq.read_table(file, schema=JUDGED_SCHEMA).sort_by("problem_id")
+
+
+def _weights(validation: Sequence[Path]) -> list[float]:
+    """Return each student's accuracy, with one right and one wrong answer added (Laplace)."""
+    weights = []
+    for folder in validation:
+        metrics = read_manifest(folder)["metrics"]
+        right = metrics["accuracy"] * metrics["problems"]
+        weights.append((right + 1) / (metrics["problems"] + 2))
+    return weights
+
+
+def elect(rows: Sequence[dict[str, Any]], weights: Sequence[float]) -> dict[str, Any]:
+    """Return one problem's elected row of several students' rows (`JUDGED_SCHEMA`).
+
+    Those without a value have no vote. Where votes are even the answer with the strongest single
+    supporter wins, then the first student's.
+    """
+    order = sorted(range(len(rows)), key=lambda index: -weights[index])
+    votes: dict[str, float] = defaultdict(float)
+    first: dict[str, int] = {}
+    for index in order:
+        value = json.loads(rows[index]["value"] or "null")
+        if value is not None:
+            key = answer_key(value)
+            votes[key] += weights[index]
+            first.setdefault(key, index)
+    # The first among equals is the one with the strongest supporter.
+    winner = first[max(votes, key=lambda key: votes[key])] if votes else order[0]
+    counted = {key: round(weight, 4) for key, weight in votes.items()}
+    return rows[winner] | {
+        "teacher_notes": json.dumps({"votes": counted, "elected": winner}),
+        **{name: _sum(row[name] for row in rows) for name in ("completion_tokens", "solve_s")},
+    }
+
+
+def _sum(values: Any) -> Any:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

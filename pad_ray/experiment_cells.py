@@ -1,0 +1,59 @@
+"""Running independent cells as Ray tasks, some at a time, with the failed ones told at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+
+from pad_ray.config import root_cause
+from pad_ray.errors import PadError
+from pad_ray.progress import watch
+from pad_ray.runtime import connect
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+def in_parallel(title: str, calls: Mapping[str, Call], at_once: int) -> None:
+    """Run named calls as Ray tasks; each skips by itself what it has already done.
+
+    A cell that fails by a mistake of the user's does not stop the others; at the end a `PadError`
+    tells the first and how many there were. Any other error is raised at once.
+    """
+    connect()
+    waiting = list(calls.items())
+    running: dict[Any, str] = {}
+    failed: dict[str, PadError] = {}
+    ended = 0
+
+    def progress() -> tuple[int, str]:
+        return ended, f"{len(failed)} failed" if failed else ", ".join(list(running.values())[:1])
+
+    with watch(title, len(calls), progress):
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                name, (function, arguments) = waiting.pop(0)
+                running[_cell.remote(function, arguments)] = name
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            name = running.pop(done)
+            ended += 1
+            try:
+                ray.get(done)
+            except Exception as error:
+                mistake = root_cause(error)
+                if mistake is None:
+                    raise
+                failed[name] = mistake
+    if failed:
+        name, mistake = next(iter(failed.items()))
+        raise type(mistake)(f"{len(failed)} of {len(calls)} cells failed; {name}: {mistake}")
+
+
+# The cell's own actors and tasks take the resources.
+@ray.remote(num_cpus=0, max_retries=0)
+def _cell(function: Callable[..., object], arguments: tuple[Any, ...]) -> float:
+    started = time.monotonic()
+    function(*arguments)
+    return time.monotonic() - started

@@ -1,0 +1,84 @@
+"""Completions as they come: what a teacher has answered stays, whatever dies before it is judged.
+
+One folder a block of requests, with a JSON-lines file. What a request gave is a line, appended by a
+single write: a killed process loses at most the requests in flight, and a torn line is skipped when
+it is read. In object storage, where nothing can be appended, each line is a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pad_ray.ledger import Totals
+from pad_ray.records import Completion
+from pad_ray.storage import is_remote
+
+__all__ = ["Journal", "Sample", "spent_in"]
+
+_SUFFIX = ".jsonl"
+
+# A problem's id, and the index of the sample.
+Sample = tuple[str, int]
+
+
+class Journal:
+    """The answers of one block, in a folder; several processes may append to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self) -> dict[Sample, Completion]:
+        """Return the answers so far; of two for one sample, the first."""
+        found: dict[Sample, Completion] = {}
+        for row in _rows(self._folder):
+            key = (row.pop("problem_id"), row.pop("sample_index"))
+            found.setdefault(key, Completion(**row))
+        return found
+
+    def append(self, answers: Mapping[Sample, Completion]) -> None:
+        """Write what one request gave, as one line."""
+        rows = [
+            {"problem_id": sample[0], "sample_index": sample[1], **asdict(completion)}
+            for sample, completion in answers.items()
+        ]
+        # The newline comes first: what a killed writer left is then a line of its own.
+        line = "\n" + json.dumps(rows)
+        if is_remote(self._folder):
+            (self._folder / f"{uuid4().hex}{_SUFFIX}").write_text(line)
+            return
+        self._folder.mkdir(exist_ok=True)
+        descriptor = os.open(
+            self._folder / f"answers{_SUFFIX}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666
+        )
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
+def spent_in(folder: Path) -> Totals:
+    """Add up the tokens and the cost of all answers in a folder of journals."""
+    totals = Totals()
+    for row in _rows(folder):
+        totals.prompt_tokens += row["prompt_tokens"] or 0
+        totals.completion_tokens += row["completion_tokens"] or 0
+        totals.cost_usd += row["cost_usd"] or 0.0
+    return totals
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.rglob(f"*{_SUFFIX}")):
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    rows = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(rows, list):
+                    yield from rows

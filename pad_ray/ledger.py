@@ -1,0 +1,182 @@
+"""What a synthesis has spent and done so far, and how fast it may go on: one ledger a run.
+
+Budgets and rates hold for the run as a whole, however many actors ask; so the ledger is one actor
+beside the driver, and its clients ask it before each request.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import ray
+from pydantic import Field
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pad_ray.config import Settings
+
+__all__ = ["Budget", "Ledger", "LedgerLike", "Rates", "SharedLedger", "Totals", "share_ledger"]
+
+_MINUTE_S = 60.0
+# An endpoint that has been idle may be sent this much of a minute's allowance at once.
+_BURST_S = 1.0
+
+
+class Budget(Settings):
+    """Where a synthesis stops asking; requests in flight are still paid for and kept."""
+
+    max_cost_usd: float | None = Field(None, gt=0)
+    """Dollars, by the endpoints' prices."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Prompt and completion tokens."""
+
+    @property
+    def is_set(self) -> bool:
+        return self.max_cost_usd is not None or self.max_tokens is not None
+
+    def leaves(self, tokens: int, cost_usd: float) -> bool:
+        """Tell whether more may be asked after so much."""
+        tokens_left = self.max_tokens is None or tokens < self.max_tokens
+        return tokens_left and (self.max_cost_usd is None or cost_usd < self.max_cost_usd)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a key allows in a minute; None is no limit."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass
+class Totals:
+    """What has been asked and found, over all runs of a directory (`asked`: over this one)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    asked: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    busy_s: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+class LedgerLike(Protocol):
+    """A ledger in this process, or one reached through Ray."""
+
+    def reserve(self, door: str, rates: Rates, tokens: int) -> float | None: ...
+
+    def record(
+        self, door: str, rates: Rates, reserved: int, prompt: int, completion: int, cost: float
+    ) -> None: ...
+
+    def count(self, reasons: Mapping[str, int]) -> None: ...
+
+    def busy(self, part: str, seconds: float) -> None: ...
+
+
+class Ledger:
+    """Adds up tokens and dollars, and hands out turns; `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        budget: Budget | None = None,
+        spent: Totals | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._budget = budget or Budget()
+        self._totals = spent or Totals()
+        self._clock = clock
+        self._free_at: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    def reserve(self, door: str, rates: Rates, tokens: int) -> float | None:
+        """Return the seconds to wait before a request of about so many tokens; None: spent."""
+        with self._lock:
+            if not self._budget.leaves(self._totals.tokens, self._totals.cost_usd):
+                return None
+            waits = [
+                self._take((door, "requests"), rates.requests_per_minute, 1),
+                self._take((door, "tokens"), rates.tokens_per_minute, tokens),
+            ]
+            self._totals.asked += 1
+            return max(waits)
+
+    def _take(self, key: tuple[str, str], per_minute: float | None, amount: float) -> float:
+        """Take a turn of a queue that moves at an even rate (GCRA); return the wait for it."""
+        if per_minute is None:
+            return 0.0
+        now = self._clock()
+        start = max(self._free_at.get(key, 0.0), now - _BURST_S)
+        self._free_at[key] = start + amount * _MINUTE_S / per_minute
+        return max(0.0, start - now)
+
+    def record(
+        self, door: str, rates: Rates, reserved: int, prompt: int, completion: int, cost: float
+    ) -> None:
+        """Note what a request really took; the queue moves by what was reserved wrongly."""
+        with self._lock:
+            self._totals.prompt_tokens += prompt
+            self._totals.completion_tokens += completion
+            self._totals.cost_usd += cost
+            key = (door, "tokens")
+            if rates.tokens_per_minute is not None and key in self._free_at:
+                over = prompt + completion - reserved
+                self._free_at[key] += over * _MINUTE_S / rates.tokens_per_minute
+
+    def count(self, reasons: Mapping[str, int]) -> None:
+        """Note judged samples by reason ("" for those kept)."""
+        with self._lock:
+            self._totals.reasons.update(reasons)
+
+    def busy(self, part: str, seconds: float) -> None:
+        """Note that an actor of the teacher or the sandbox was at work for so long."""
+        with self._lock:
+            self._totals.busy_s.update({part: seconds})
+
+    def totals(self) -> Totals:
+        """Return what has been noted so far."""
+        with self._lock:
+            return Totals(**vars(self._totals))
+
+
+class SharedLedger:
+    """A ledger in an actor; may be handed to any other actor."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def reserve(self, door: str, rates: Rates, tokens: int) -> float | None:
+        wait: float | None = ray.get(self._handle.reserve.remote(door, rates, tokens))
+        return wait
+
+    def record(
+        self, door: str, rates: Rates, reserved: int, prompt: int, completion: int, cost: float
+    ) -> None:
+        self._handle.record.remote(door, rates, reserved, prompt, completion, cost)
+
+    def count(self, reasons: Mapping[str, int]) -> None:
+        self._handle.count.remote(dict(reasons))
+
+    def busy(self, part: str, seconds: float) -> None:
+        self._handle.busy.remote(part, seconds)
+
+    def totals(self) -> Totals:
+        totals: Totals = ray.get(self._handle.totals.remote())
+        return totals
+
+
+def share_ledger(budget: Budget | None, spent: Totals) -> SharedLedger:
+    """Start the ledger of a run on the driver's node: it lives as long as the driver."""
+    node = ray.get_runtime_context().get_node_id()
+    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+    actor: Any = ray.remote(Ledger)
+    options = actor.options(num_cpus=0, max_concurrency=64, scheduling_strategy=strategy)
+    return SharedLedger(options.remote(budget, spent))

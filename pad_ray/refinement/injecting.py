@@ -1,0 +1,170 @@
+"""Repair data by error injection: verified programs broken on purpose, executed, at scale."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from pad_ray.config import Settings
+from pad_ray.errors import ConfigError
+from pad_ray.judging import SandboxSettings, outcome_columns, run_programs
+from pad_ray.records import REPAIR_SCHEMA, Outcome
+from pad_ray.refinement.injections import INJECTIONS, check_weights, inject
+from pad_ray.refinement.repairs import (
+    as_json,
+    copies_of,
+    in_small_batches,
+    key_of,
+    read_verified,
+    repeated_rows,
+    tasks_of,
+    write_repairs,
+)
+from pad_ray.rowflow import ActorStage, run_rows, write_requests
+from pad_ray.sandbox import Sandbox
+from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons
+from pad_ray.storage import locate, locate_all, remove_folder
+from pad_ray.tasks import Task
+
+_COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program"]
+
+
+class InjectionRun(Settings):
+    """How verified programs are broken."""
+
+    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "actors", "rows_per_block"})
+
+    count: int = Field(4, ge=1)
+    """Broken programs made of each verified one."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """How often a kind of error is drawn, in place of its default; 0 leaves it out."""
+    combine: float = Field(0.1, ge=0, le=1)
+    """Share of programs that get a second error."""
+    seed: int = 0
+    """Of all injections, with the problem and its program."""
+    sandbox: SandboxSettings = SandboxSettings(cpu_s=0.5)
+    """Limits of one program's run."""
+    actors: int = Field(1, ge=1)
+    """Actors that inject and execute."""
+    rows_per_block: int = Field(4096, ge=1)
+    """Programs an interruption costs at most, per running task."""
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        try:
+            check_weights({**DEFAULT_WEIGHTS, **weights})
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("weights: ")) from None
+        return weights
+
+
+class InjectionSettings(InjectionRun):
+    """Break verified programs in the ways of small students, and execute what comes of it.
+
+    Writes verified/ (broken program, the interpreter's message, right program), rejected/ (edits
+    that leave the answer right, and repeats) and manifest.json.
+    """
+
+    runtime_fields: ClassVar[frozenset[str]] = InjectionRun.runtime_fields | {"data"}
+
+    data: list[Path] | Path
+    """Synthesis directory, or a list of them."""
+    out: Path
+    """Directory for verified/, rejected/ and manifest.json."""
+
+    @property
+    def folders(self) -> list[Path]:
+        return locate_all(self.data)
+
+
+DEFAULT_WEIGHTS = {name: injection.weight for name, injection in INJECTIONS.items()}
+
+
+class InjectionStage:
+    """Ray Data stage: rows with a right program in, executed repairs (`REPAIR_SCHEMA`) out."""
+
+    def __init__(self, run: InjectionRun, tasks: dict[str, Task]) -> None:
+        self._run = run
+        self._tasks = tasks
+        self._weights = {**DEFAULT_WEIGHTS, **run.weights}
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        # Made with the first batch: an error in an actor's constructor reaches nobody.
+        return self._run.sandbox.sandbox()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows = batch.to_pylist()
+        for row in rows:
+            self._break(row)
+        broken = [row for row in rows if row["reason"] is None]
+        outcomes = run_programs(self._sandbox, [row["broken"] for row in broken])
+        for row, outcome in zip(broken, outcomes, strict=True):
+            self._judge(row, outcome)
+        return pa.Table.from_pylist(rows, schema=REPAIR_SCHEMA)
+
+    def _break(self, row: dict[str, Any]) -> None:
+        index = row["row_id"].rsplit("-", 1)[1]
+        key = f"{self._run.seed}|{row['problem_id']}|{row['program']}|{index}".encode()
+        rng = random.Random(hashlib.sha256(key).digest())
+        made = inject(row["program"], row["question"], rng, self._weights, self._run.combine)
+        row["origin"] = "injection"
+        row["reason"] = "no_place" if made is None else None
+        if made is not None:
+            row.update(broken=made.text, broken_key=key_of(made.text), kinds="+".join(made.kinds))
+
+    def _judge(self, row: dict[str, Any], outcome: Outcome) -> None:
+        row.update(outcome_columns(outcome))
+        if outcome.status == "ok":
+            row["value"] = as_json(outcome.value)
+            if self._tasks[row["task"]].answers_equal(outcome.value, row["answer"]):
+                row["reason"] = "still_right"
+
+
+def inject_errors(settings: InjectionSettings) -> dict[str, Any]:
+    """Make the directory of repairs in `settings.out` and return its manifest.
+
+    A finished directory with the same settings is returned as it is; an interrupted one goes on
+    with the rows that are missing.
+    """
+    inputs = input_fingerprints("data", settings.folders)
+    stage = open_stage(locate(settings.out), "inject", settings, inputs)
+    if stage.complete is not None:
+        print(f"inject: {stage.out} is complete; nothing to do")
+        return stage.complete
+    programs = read_verified(settings.folders, _COLUMNS)
+    tasks = tasks_of(settings.folders)
+    stage.begin()
+    print(f"inject: {programs.num_rows} verified programs x {settings.count} injections")
+    run = InjectionRun(**settings.model_dump(include=set(InjectionRun.model_fields)))
+    work = stage.out / "work"
+    write_requests(_requests(programs, settings), work)
+    injecting = ActorStage(InjectionStage, {"run": run, "tasks": tasks}, settings.actors)
+    rows = run_rows([injecting], work, "inject")
+    counts = write_repairs(in_small_batches(rows), repeated_rows(rows), stage.out)
+    return _finish(stage, counts | {"programs": programs.num_rows})
+
+
+def _requests(programs: pa.Table, settings: InjectionSettings) -> Iterator[pa.Table]:
+    """Yield blocks of programs, each as often as it is to be broken."""
+    for block in copies_of(programs, settings.count, settings.rows_per_block):
+        yield block.rows.set_column(0, "row_id", block.ids)
+
+
+def _finish(stage: Stage, counts: dict[str, Any]) -> dict[str, Any]:
+    manifest = stage.finish({"counts": counts})
+    remove_folder(stage.out / "work")
+    print(
+        f"inject: {counts['verified']} broken programs of {counts['rows']} injections kept, "
+        f"written to {stage.out}"
+    )
+    print_reasons(counts["by_reason"])
+    return manifest

@@ -1,0 +1,226 @@
+"""Input files of OpenAI's Batch API: one line a sample, the request that a live teacher sends.
+
+`vllm run-batch` and other services that take OpenAI's format read the same files. What comes back
+is replayed by the teacher `recorded`, so a batch gives the rows that a live endpoint gives.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pad_ray.config import resolve
+from pad_ray.errors import ConfigError, DataError
+from pad_ray.problems import ProblemSettings
+from pad_ray.records import Problem, row_id
+from pad_ray.stages import CONFIG, open_stage
+from pad_ray.tasks.base import Exemplar
+from pad_ray.teachers.chat_requests import CHARS_A_TOKEN, prompt_chars, sample_body
+from pad_ray.teachers.endpoint import EndpointSettings
+from pad_ray.teachers.prompts import PROMPTS, Format
+
+__all__ = [
+    "BatchEndpoint",
+    "BatchFile",
+    "BatchRequest",
+    "BatchSettings",
+    "batch_requests",
+    "write_batch",
+    "write_files",
+]
+
+_URL = "/v1/chat/completions"
+_FILES = "requests-*.jsonl"
+
+
+class BatchEndpoint(EndpointSettings):
+    """How the teacher samples; settings of a live connection are accepted and have no effect."""
+
+    base_url: str = "https://api.openai.com/v1"
+    """Address of the API that the printed commands name."""
+
+    @field_validator("n_per_request")
+    @classmethod
+    def _one_sample_a_request(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("a batch asks for one sample a request; leave it at 1")
+        return value
+
+
+class BatchSettings(ProblemSettings):
+    """Write the input files of an OpenAI batch, to be replayed by the teacher `recorded`."""
+
+    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "problems"})
+
+    endpoint: BatchEndpoint
+    """Model and sampling settings, as of the teacher `endpoint`."""
+    format: Format = "program"
+    """What is asked for: programs, or chains of thought ("cot") that end in the answer."""
+    samples: int = Field(1, ge=1)
+    """Samples asked for a problem, one request each."""
+    requests_per_file: int = Field(50_000, ge=1)
+    """Most requests a file; OpenAI takes 50,000."""
+    megabytes_per_file: float = Field(200, gt=0)
+    """Most megabytes (10^6 bytes) a file; OpenAI takes 200."""
+    out: Path
+    """Directory for requests-00000.jsonl … and manifest.json."""
+
+    @model_validator(mode="after")
+    def _file_holds_bytes(self) -> Self:
+        if self.bytes_per_file < 1:
+            raise ValueError("megabytes_per_file: is less than one byte")
+        return self
+
+    @property
+    def bytes_per_file(self) -> int:
+        return int(self.megabytes_per_file * 1_000_000)
+
+
+class BatchRequest(NamedTuple):
+    """One line of an input file, its newline included; `characters` are those of the messages."""
+
+    custom_id: str
+    line: bytes
+    characters: int
+
+
+@dataclass
+class BatchFile:
+    """One input file and what is in it."""
+
+    name: str
+    requests: int = 0
+    bytes: int = 0
+    characters: int = 0
+
+    def takes(self, size: int, most_requests: int, most_bytes: int) -> bool:
+        return self.requests < most_requests and self.bytes + size <= most_bytes
+
+    def add(self, request: BatchRequest) -> None:
+        self.requests += 1
+        self.bytes += len(request.line)
+        self.characters += request.characters
+
+
+def write_batch(settings: BatchSettings) -> dict[str, Any]:
+    """Write the batch's files in `settings.out` and return the manifest.
+
+    A finished directory with the same settings is returned as it is. Raises `DataError` where one
+    request alone is larger than a file may be.
+    """
+    task, problems, repeated = settings.load()
+    stage = open_stage(resolve(settings.out), "batch", settings, settings.inputs())
+    if stage.complete is not None:
+        print(f"batch: {stage.out} is complete; nothing to do")
+        _print_next(settings, stage.out)
+        return stage.complete
+    stage.begin()
+    requests = batch_requests(settings, problems, task.exemplars)
+    try:
+        files = write_files(
+            requests, stage.out, settings.requests_per_file, settings.bytes_per_file
+        )
+    except DataError:
+        # Nothing is left of settings that cannot work, so that others may use the directory.
+        for path in (*stage.out.glob(_FILES), stage.out / CONFIG):
+            path.unlink(missing_ok=True)
+        raise
+    counts = {
+        "problems": len(problems),
+        "samples_per_problem": settings.samples,
+        "requests": sum(file.requests for file in files),
+        "files": len(files),
+        "repeated_questions": repeated,
+    }
+    tokens = {
+        "prompt_estimate": sum(file.characters for file in files) // CHARS_A_TOKEN,
+        "completion_limit": counts["requests"] * settings.endpoint.max_tokens,
+    }
+    manifest = stage.finish(
+        {"counts": counts, "tokens": tokens, "files": [vars(file) for file in files]}
+    )
+    print(
+        f"batch: {counts['requests']} requests in {len(files)} file(s), about "
+        f"{tokens['prompt_estimate']} prompt tokens; written to {stage.out}"
+    )
+    _print_next(settings, stage.out)
+    return manifest
+
+
+def batch_requests(
+    settings: BatchSettings, problems: Iterable[Problem], exemplars: Sequence[Exemplar]
+) -> Iterator[BatchRequest]:
+    """Yield one request a problem and sample; its custom id is the id of the sample's row."""
+    prompt = PROMPTS[settings.format]
+    for problem in problems:
+        for index in range(settings.samples):
+            body = sample_body(
+                settings.endpoint, exemplars, settings.seed, problem, index, prompt=prompt
+            )
+            custom_id = row_id(problem.problem_id, index)
+            request = {"custom_id": custom_id, "method": "POST", "url": _URL, "body": body}
+            # Only ASCII: some tools take other line separators of Unicode for ends of lines.
+            line = (json.dumps(request) + "\n").encode("ascii")
+            yield BatchRequest(custom_id, line, prompt_chars(body))
+
+
+def write_files(
+    requests: Iterable[BatchRequest], folder: Path, most_requests: int, most_bytes: int
+) -> list[BatchFile]:
+    """Write requests to requests-00000.jsonl …, no file above the limits, one line in memory.
+
+    Files of an interrupted run are replaced. Raises `DataError` for a request that fits no file
+    and `ConfigError` where the folder cannot be written.
+    """
+    files: list[BatchFile] = []
+    try:
+        for old in folder.glob(_FILES):
+            old.unlink()
+        with ExitStack() as opened:
+            for request in requests:
+                size = len(request.line)
+                if size > most_bytes:
+                    raise DataError(
+                        f"request {request.custom_id} takes {size} bytes, a file {most_bytes} "
+                        "at most; raise megabytes_per_file or lower endpoint.shots"
+                    )
+                if not files or not files[-1].takes(size, most_requests, most_bytes):
+                    opened.close()
+                    files.append(BatchFile(f"requests-{len(files):05d}.jsonl"))
+                    file = opened.enter_context((folder / files[-1].name).open("wb"))
+                file.write(request.line)
+                files[-1].add(request)
+    except OSError as error:
+        raise ConfigError(f"out: cannot write in {folder}: {error.strerror}") from error
+    return files
+
+
+def _print_next(settings: BatchSettings, out: Path) -> None:
+    endpoint = settings.endpoint
+    files = f"{shlex.quote(str(out))}/{_FILES}"
+    print(
+        "next, upload each file and start its batch, for example:\n"
+        f"  for file in {files}; do curl {endpoint.base_url}/files -F purpose=batch "
+        f'-F file=@"$file" -H "Authorization: Bearer ${endpoint.api_key_env}"; done\n'
+        "then put the output and error files in one folder and replay them:\n"
+        f"  python jobs/synthesize.py {_problem_flags(settings)} --teacher recorded "
+        "--completions FOLDER --out OUT"
+    )
+
+
+def _problem_flags(settings: BatchSettings) -> str:
+    """Return the flags that make synthesis ask for the same samples."""
+    wanted = {name: getattr(settings, name) for name in ProblemSettings.model_fields}
+    defaults = {name: field.default for name, field in ProblemSettings.model_fields.items()}
+    changed = {name: value for name, value in wanted.items() if value != defaults[name]}
+    flags = {**changed, "samples": settings.samples}
+    if settings.format != "program":
+        flags["format"] = settings.format
+    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items())

@@ -1,0 +1,151 @@
+"""One connection to an OpenAI-compatible endpoint, and what each of its failures means."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from pydantic import ValidationError
+
+from pad_ray.errors import TeacherError
+from pad_ray.records import Completion
+from pad_ray.teachers.chat import ChatAnswer, one_line
+from pad_ray.teachers.endpoint_settings import EndpointAddress, EndpointSettings
+
+__all__ = ["EndpointClient", "RequestRefused"]
+
+_NO_KEY = "none"
+
+
+class RequestRefused(Exception):
+    """The endpoint refused one request for its own sake; others may be answered."""
+
+
+class EndpointClient:
+    """The connection of one process to one address."""
+
+    def __init__(self, address: EndpointAddress, settings: EndpointSettings) -> None:
+        self.address = address
+        self.settings = settings
+        self.key = _api_key(address)
+        self.client = openai.OpenAI(
+            base_url=address.base_url,
+            api_key=self.key,
+            timeout=settings.timeout_s,
+            max_retries=settings.max_retries,
+        )
+
+    def priced(self, completion: Completion) -> Completion:
+        """Return a completion with what it cost and which model wrote it."""
+        tokens = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
+        return replace(
+            completion,
+            cost_usd=self.address.cost_usd(*tokens),
+            by=f"endpoint:{self.address.model}",
+        )
+
+    def ask(self, body: dict[str, Any], retries: int) -> ChatAnswer:
+        """Return this address's answer, or raise TeacherError or RequestRefused.
+
+        A body that breaks off in the middle is asked for again like a lost connection.
+        """
+        for left in reversed(range(retries + 1)):
+            content = self._post(body, retries)
+            try:
+                return ChatAnswer.model_validate_json(content)
+            except ValidationError:
+                if left and _is_torn(content):
+                    continue
+                beginning = self._clean(content.decode(errors="replace"), 60)
+                raise self._fatal(
+                    f"the answer is no chat completion (it begins {beginning!r})",
+                    "base_url must lead to an OpenAI-compatible API, mostly ending in /v1",
+                ) from None
+        raise AssertionError
+
+    def _post(self, body: dict[str, Any], retries: int) -> bytes:
+        client = self.client.with_options(max_retries=retries)
+        try:
+            raw = client.chat.completions.with_raw_response.create(
+                **{**body, "model": self.address.model}
+            )
+        except openai.APIStatusError as error:
+            raise self._status_error(error) from None
+        except openai.APITimeoutError:
+            raise self._fatal(
+                f"no answer within {self.settings.timeout_s:g} s, retries included",
+                "raise timeout_s, or lower concurrency or max_tokens",
+            ) from None
+        except openai.APIConnectionError as error:
+            reason = self._clean(str(error.__cause__ or error))
+            raise self._fatal(
+                f"cannot be reached ({reason})", "start the server or correct base_url"
+            ) from None
+        return raw.http_response.content
+
+    def _status_error(self, error: openai.APIStatusError) -> Exception:
+        status = error.status_code
+        said = self._clean(_server_message(error))
+        if status in (400, 413, 422):
+            return RequestRefused(f"HTTP {status}: {said}")
+        if status in (401, 403):
+            # What the server says here is left out: it may quote the key.
+            return self._fatal(
+                f"the key is refused (HTTP {status})",
+                f"put a valid key in the environment variable {self.address.api_key_env}",
+            )
+        remedies = {
+            404: f"check base_url and that it serves the model {self.address.model!r}",
+            429: "lower concurrency, raise max_retries, or see to the account's quota",
+        }
+        remedy = remedies.get(status, "see the server's log, then run the same command again")
+        return self._fatal(f"answers HTTP {status}: {said}", remedy)
+
+    def _fatal(self, happened: str, remedy: str) -> TeacherError:
+        return TeacherError(f"teacher endpoint {self.address.base_url}: {happened}; {remedy}")
+
+    def _clean(self, text: str, limit: int = 200) -> str:
+        return one_line(text if self.key == _NO_KEY else text.replace(self.key, "[key]"), limit)
+
+
+def _is_torn(content: bytes) -> bool:
+    """Tell a body that began as JSON and broke off from one that never was any."""
+    if not content.lstrip().startswith(b"{"):
+        return False
+    try:
+        json.loads(content)
+    except ValueError:
+        return True
+    return False
+
+
+def _server_message(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else body
+    return str(message or error.message)
+
+
+def _api_key(settings: EndpointAddress) -> str:
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key and _is_loopback(urlsplit(settings.base_url).hostname or ""):
+        return _NO_KEY
+    # A key that cannot stand in a header would be quoted in the transport's own error.
+    if key and key.isascii() and key.isprintable() and " " not in key:
+        return key
+    fault = "the key holds spaces or non-ASCII characters" if key else "there is no key"
+    raise TeacherError(
+        f"teacher endpoint {settings.base_url}: {fault}; put it in the environment variable "
+        f"{settings.api_key_env} (any text, if the endpoint asks for none)"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

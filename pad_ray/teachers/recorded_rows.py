@@ -1,0 +1,192 @@
+"""The rows of recorded completions: reading, checking and naming what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pad_ray.errors import DataError
+from pad_ray.records import Completion
+from pad_ray.teachers.chat import ChatAnswer, completions, one_line
+
+__all__ = [
+    "Entry",
+    "is_batch_input",
+    "json_entries",
+    "parquet_entries",
+    "parse_line",
+    "question_key",
+]
+
+_CUSTOM_ID = re.compile(r"([0-9a-f]{16})(?:-([0-9]{1,9}))?")
+_EMPTY = "the recorded completion is empty"
+
+
+class Entry(NamedTuple):
+    """What one row says: completions of one problem from `sample_index` on (None: the next free).
+
+    `place` names the row for a message, `offset` is the byte where its line begins (0 in Parquet).
+    """
+
+    place: str
+    offset: int
+    key: str
+    sample_index: int | None
+    completions: list[Completion]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    completion: str | None
+    problem_id: str | None = None
+    question: str | None = None
+    sample_index: int | None = Field(default=None, ge=0, lt=10**9)
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    chain_of_thought: str | None = None
+
+    @model_validator(mode="after")
+    def _has_key(self) -> _Row:
+        if not (self.problem_id or self.question):
+            raise ValueError("problem_id or question is needed")
+        return self
+
+
+class _BatchResponse(BaseModel):
+    status_code: int = 200
+    body: dict[str, Any]
+
+
+class _BatchRow(BaseModel):
+    custom_id: str
+    response: _BatchResponse | None = None
+    error: dict[str, Any] | None = None
+
+    @field_validator("custom_id")
+    @classmethod
+    def _names_a_problem(cls, value: str) -> str:
+        if not _CUSTOM_ID.fullmatch(value):
+            raise ValueError("must be a problem id of 16 hex digits, or one with -SAMPLE_INDEX")
+        return value
+
+
+def question_key(question: str) -> str:
+    """Return the key of a problem of which only the question is known."""
+    return f"question {question.strip()}"
+
+
+def is_batch_input(path: Path) -> bool:
+    """Tell whether a file holds a batch's requests rather than its answers, by its first line."""
+    if path.suffix == ".parquet":
+        return False
+    try:
+        with path.open("rb") as file:
+            row = json.loads(file.readline())
+    except (ValueError, RecursionError):
+        return False
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return isinstance(row, dict) and {"custom_id", "method", "url", "body"} <= row.keys()
+
+
+def json_entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a JSONL file; DataError names a line at fault."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield _entry(path, f"line {number}", offset, _object(path, number, line))
+            offset += len(line)
+
+
+def parse_line(line: bytes) -> list[Completion]:
+    """Return the completions of a line that `json_entries` has read before."""
+    return _parse(json.loads(line))[2]
+
+
+def parquet_entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a Parquet file; DataError names a row or column at fault."""
+    try:
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+            columns = [name for name in file.schema_arrow.names if name in _Row.model_fields]
+            if "completion" not in columns:
+                raise DataError(f"{path}: no column completion; it has {file.schema_arrow.names}")
+            number = 0
+            for batch in file.iter_batches(columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield _entry(path, f"row {number}", 0, row)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file ({one_line(str(error), 100)})") from None
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        fault = one_line(str(error), 100)
+        raise DataError(f"{path}, line {number}: not a line of JSON ({fault})") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: not a JSON object with named fields")
+    return row
+
+
+def _entry(path: Path, place: str, offset: int, row: dict[str, Any]) -> Entry:
+    try:
+        return Entry(place, offset, *_parse(row))
+    except ValidationError as error:
+        raise DataError(f"{path}, {place}: {_first_fault(error)}") from None
+
+
+def _parse(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
+    return _batch_row(row) if "custom_id" in row else _plain_row(row)
+
+
+def _plain_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
+    read = _Row.model_validate(row, strict=True)
+    key = read.problem_id or question_key(read.question or "")
+    if not (read.completion or "").strip():
+        empty = Completion("", read.prompt_tokens, read.completion_tokens, error=_EMPTY)
+        return key, read.sample_index, [empty]
+    completion = Completion(
+        read.completion or "",
+        read.prompt_tokens,
+        read.completion_tokens,
+        chain_of_thought=read.chain_of_thought,
+    )
+    return key, read.sample_index, [completion]
+
+
+def _batch_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
+    read = _BatchRow.model_validate(row)
+    match = _CUSTOM_ID.fullmatch(read.custom_id)
+    assert match is not None
+    index = int(match[2]) if match[2] else None
+    if read.response is None or read.response.status_code != 200 or read.error:
+        return match[1], index, [Completion("", error=_batch_error(read))]
+    answer = ChatAnswer.model_validate(read.response.body)
+    given = completions(answer, len(answer.choices))
+    return match[1], index, given or [Completion("", error="the recorded answer has no choice")]
+
+
+def _batch_error(row: _BatchRow) -> str:
+    body = row.response.body if row.response else {}
+    error = row.error or body.get("error")
+    said = error.get("message") if isinstance(error, dict) else error
+    status = f" (HTTP {row.response.status_code})" if row.response else ""
+    return one_line(f"the batch reports an error{status}: {said or 'no message'}")
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    field = ".".join(map(str, fault["loc"]))
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"field {field}: {said}" if field else said

@@ -1,0 +1,5 @@
+from typing import Any
+
+MultiModalDataDict = dict[str, Any]
+TokensPrompt = dict
+TextPrompt = dict

@@ -1,0 +1,42 @@
+"""The README's own task, as it stands there: one short file, from problems to a trained student."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pad_ray.evaluation import EvaluationSettings, evaluate_student
+from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.training import TrainingSettings, train
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def own_task(folder: Path) -> str:
+    found = re.search(r"^`shop.py`:\n```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+    assert found is not None
+    code = found[1]
+    assert len(code.splitlines()) <= 60
+    (folder / "shop.py").write_text(code)
+    return f"{folder / 'shop.py'}:TASK"
+
+
+@pytest.mark.slow
+def test_a_task_in_one_file_goes_all_the_way(local_ray: None, tmp_path: Path) -> None:
+    task = own_task(tmp_path)
+    data, student, evaluation = (tmp_path / name for name in ("data", "student", "evaluation"))
+    run = {"task": task, "count": 60, "teacher": "scripted", "faults": {}, "vary": 0.0}
+    counts = synthesize(SynthesisSettings(**run, out=data))["counts"]
+    assert counts["verified"] == counts["problems"] == 60
+    train(
+        TrainingSettings(
+            data=data, out=student, student="scratch:tiny", max_steps=4, evaluate_every=4
+        )
+    )
+    settings = EvaluationSettings(
+        task=task, count=10, student=str(student), max_new_tokens=30, out=evaluation
+    )
+    metrics = evaluate_student(str(student), settings, evaluation)["metrics"]
+    assert metrics["problems"] == 10
