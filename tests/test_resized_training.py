@@ -20,10 +20,6 @@ from pad_ray.training import train
 CLOSE = {"fp32": 1e-4, "bf16": 1.6e-2}
 
 
-def thorough(*case: Any) -> Any:
-    return pytest.param(*case, marks=pytest.mark.thorough)
-
-
 def leave_half_a_conversion(out: Path) -> None:
     """Leave fragments as a conversion that was killed does; taken along they spoil the weights."""
     (position,) = (out / "work/ray_train").glob("checkpoint_*/position.json")
@@ -74,17 +70,17 @@ def undisturbed(
     ("student", "precision", "stage", "workers"),
     [
         ("scratch:tiny", "fp32", 0, (2, 1)),
-        thorough("scratch:tiny", "fp32", 1, (1, 2)),
+        ("scratch:tiny", "fp32", 1, (1, 2)),
         ("scratch:tiny", "fp32", 2, (2, 1)),
-        thorough("scratch:tiny", "fp32", 2, (1, 2)),
+        ("scratch:tiny", "fp32", 2, (1, 2)),
         ("scratch:tiny", "fp32", 3, (2, 1)),
         ("scratch:tiny", "fp32", 3, (1, 2)),
-        thorough("scratch:tiny", "bf16", 1, (2, 1)),
-        thorough("scratch:tiny", "bf16", 2, (1, 2)),
+        ("scratch:tiny", "bf16", 1, (2, 1)),
+        ("scratch:tiny", "bf16", 2, (1, 2)),
         ("scratch:tiny", "bf16", 3, (2, 1)),
         # These drop units at random.
         ("scratch:t5-tiny", "fp32", 1, (2, 1)),
-        thorough("scratch:t5-tiny", "fp32", 3, (1, 2)),
+        ("scratch:t5-tiny", "fp32", 3, (1, 2)),
     ],
 )
 def test_every_stage_goes_on_in_both_directions(

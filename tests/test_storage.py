@@ -265,9 +265,7 @@ def test_a_job_that_takes_none_says_so(training_data: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "bucket", ["s3", pytest.param("gs", marks=pytest.mark.thorough)], indirect=True
-)
+@pytest.mark.parametrize("bucket", ["s3", "gs"], indirect=True)
 def test_a_killed_job_goes_on_and_others_follow(made: Path, tmp_path: Path) -> None:
     flags = "--task arithmetic --count 300 --teacher scripted --rows_per_block 10 --out"
     killed = made / "killed"

@@ -66,7 +66,7 @@ def container(pod: dict[str, Any], command: list[str]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_all_layers_of_the_sandbox_hold_in_a_pod(tmp_path: Path) -> None:
     if os.geteuid() or os.uname().machine != "x86_64":
         pytest.skip("needs root and x86-64")

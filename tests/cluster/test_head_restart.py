@@ -24,7 +24,7 @@ from pad_ray.students import save_student
 
 REDIS_SERVER = shutil.which("redis-server")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     AGAIN_IF_BUSY,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not POSSIBLE, reason=WHY_NOT),

@@ -22,7 +22,7 @@ from hosts import DASHBOARD, GCS, POSSIBLE, WHY_NOT, Hosts, hosts, row_ids
 from shared_machines import AGAIN_IF_BUSY
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     AGAIN_IF_BUSY,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not POSSIBLE, reason=WHY_NOT),

@@ -33,7 +33,7 @@ from pad_ray.serving import ServingSettings, build
 from pad_ray.serving.settings import StudentSettings
 from pad_ray.students import save_student
 
-pytestmark = [pytest.mark.slow, AGAIN_IF_BUSY]
+pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 # The goal is 30 s on a machine of one's own (RESULTS.md); others share these cores.
 BACK_WITHIN_S = 120
 REFUSED = {429, 503}

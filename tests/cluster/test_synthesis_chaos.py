@@ -25,7 +25,7 @@ import pytest
 from ray.cluster_utils import Cluster
 from shared_machines import AGAIN_IF_BUSY
 
-pytestmark = [pytest.mark.slow, AGAIN_IF_BUSY]
+pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 ROOT = Path(__file__).parents[2]
 SAMPLES = int(os.environ.get("PAD_RAY_CHAOS_SAMPLES", 8_000))
 A_PROBLEM = 8

@@ -20,7 +20,7 @@ from small_trainings import furthest_weights
 
 from pad_ray.stages import read_manifest
 
-pytestmark = [pytest.mark.slow, AGAIN_IF_BUSY]
+pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 ROOT = Path(__file__).parents[2]
 STEPS = 100
 A_CHECKPOINT = 10

@@ -19,7 +19,7 @@ from small_students import Example
 
 from pad_ray.serving import build
 
-pytestmark = [pytest.mark.slow, AGAIN_IF_BUSY]
+pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 # A shared machine may stand still for a minute; how long it took is printed.
 PATIENCE_S = 180
 
