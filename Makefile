@@ -12,7 +12,7 @@ demo: .venv/.installed
 
 # PYTEST adds flags: make test PYTEST="-k answers -x".
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not slow and not cluster" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow and not cluster" -n 2 --dist loadscope $(PYTEST)
 
 # Endurance, fuzz, kill -9, full trainings.
 test-slow: .venv/.installed-dev

@@ -1,9 +1,9 @@
 """Pair a student's failed programs with right ones, for it to learn from; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.refinement.failures import FailureSettings, collect_failures
+from pad_ray.refinement.settings import FailureSettings
 
-JOB = Job("collect_failures", FailureSettings, collect_failures)
+JOB = Job("collect_failures", FailureSettings, "pad_ray.refinement.failures:collect_failures")
 
 if __name__ == "__main__":
     JOB.main()

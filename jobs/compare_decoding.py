@@ -1,9 +1,9 @@
 """Compare decoding strategies on the same problems; see --help."""
 
-from pad_ray.comparison import ComparisonSettings, compare
+from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.config import Job
 
-JOB = Job("compare_decoding", ComparisonSettings, compare)
+JOB = Job("compare_decoding", ComparisonSettings, "pad_ray.comparison:compare")
 
 if __name__ == "__main__":
     JOB.main()

@@ -1,9 +1,9 @@
 """Measure students on a task's problems; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.evaluation import EvaluationSettings, evaluate
+from pad_ray.evaluation_settings import EvaluationSettings
 
-JOB = Job("evaluate", EvaluationSettings, evaluate)
+JOB = Job("evaluate", EvaluationSettings, "pad_ray.evaluation:evaluate")
 
 if __name__ == "__main__":
     JOB.main()

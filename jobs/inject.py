@@ -1,9 +1,9 @@
 """Break verified programs on purpose, for a student that learns to repair; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.refinement.injecting import InjectionSettings, inject_errors
+from pad_ray.refinement.settings import InjectionSettings
 
-JOB = Job("inject", InjectionSettings, inject_errors)
+JOB = Job("inject", InjectionSettings, "pad_ray.refinement.injecting:inject_errors")
 
 if __name__ == "__main__":
     JOB.main()

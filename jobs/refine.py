@@ -1,9 +1,9 @@
 """Teach a student to repair its own programs, in rounds; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.refinement.rounds import RefinementSettings, refine
+from pad_ray.refinement.settings import RefinementSettings
 
-JOB = Job("refine", RefinementSettings, refine)
+JOB = Job("refine", RefinementSettings, "pad_ray.refinement.rounds:refine")
 
 if __name__ == "__main__":
     JOB.main()

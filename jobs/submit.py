@@ -1,9 +1,9 @@
 """Run one of the other jobs on a cluster; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.submission import SubmitSettings, submit
+from pad_ray.submission import SubmitSettings
 
-JOB = Job("submit", SubmitSettings, submit, positional="job", rest="arguments")
+JOB = Job("submit", SubmitSettings, "pad_ray.submission:submit", positional="job", rest="arguments")
 
 if __name__ == "__main__":
     JOB.main()

@@ -1,9 +1,9 @@
 """Make a verified dataset with a teacher and the sandbox; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 
-JOB = Job("synthesize", SynthesisSettings, synthesize)
+JOB = Job("synthesize", SynthesisSettings, "pad_ray.synthesis:synthesize")
 
 if __name__ == "__main__":
     JOB.main()

@@ -1,9 +1,9 @@
 """Fine-tune a student on a verified dataset; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.training import TrainingSettings, train
+from pad_ray.training_settings import TrainingSettings
 
-JOB = Job("train", TrainingSettings, train)
+JOB = Job("train", TrainingSettings, "pad_ray.training:train")
 
 if __name__ == "__main__":
     JOB.main()

@@ -1,9 +1,9 @@
 """Fit the weights that programs are ranked by; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.tuning import TuningSettings, tune
+from pad_ray.tuning_settings import TuningSettings
 
-JOB = Job("tune_decoding", TuningSettings, tune)
+JOB = Job("tune_decoding", TuningSettings, "pad_ray.tuning:tune")
 
 if __name__ == "__main__":
     JOB.main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pad_ray.decoding import Solution, Solver
+    from pad_ray.decoding.solver import Solution, Solver
     from pad_ray.errors import PadError
 
 __all__ = ["PadError", "Solution", "Solver", "__version__"]
@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "PadError": "pad_ray.errors",
-    "Solution": "pad_ray.decoding",
-    "Solver": "pad_ray.decoding",
+    "Solution": "pad_ray.decoding.solver",
+    "Solver": "pad_ray.decoding.solver",
 }
 
 

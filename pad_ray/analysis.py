@@ -11,32 +11,29 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import ray
 import torch
-from annotated_types import MinLen
-from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from pad_ray.analysis_metrics import participation_ratio
 from pad_ray.analysis_report import write_analysis_report
+from pad_ray.analysis_settings import AnalysisSettings
 from pad_ray.analysis_student import ProblemMeasures, measure_student, sentence_encoder
 from pad_ray.config import resolve
 from pad_ray.intervals import mean_interval
-from pad_ray.problems import ProblemSettings
 from pad_ray.progress import watch
 from pad_ray.records import Problem
 from pad_ray.runtime import connect
 from pad_ray.stages import fingerprint, open_stage, write_json
 from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES, load_student
-from pad_ray.tasks import Split
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 
-__all__ = ["HEADLINES", "AnalysisSettings", "analyze"]
+__all__ = ["HEADLINES", "analyze"]
 
 ANALYSIS = "analysis.json"
 # The measures of the table, and what they are.
@@ -55,44 +52,6 @@ HEADLINES = {
     "participation_ratio": "participation ratio",
     "length": "tokens a sample",
 }
-
-
-class AnalysisSettings(ProblemSettings):
-    """Measure the output space of one or several students on the same problems, side by side."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        "out problems max_rows threads gpus_per_student".split()
-    )
-
-    student: Annotated[list[str], MinLen(1)] | str
-    """Student folder, hub id or .gguf file, or a list of them; of any format."""
-    out: Path
-    """Directory for analysis.json and report.html."""
-    count: int | None = Field(100, ge=1)
-    """First problems of the file, or how many to generate."""
-    split: Split = "test"
-    """Part of a generated task: train, test, or held_out (arithmetic's unseen templates)."""
-    samples: int = Field(8, ge=2)
-    """Samples drawn for each problem."""
-    temperature: float = Field(0.7, gt=0, le=5)
-    """Of sampling. Entropies are those of the distributions as they are, at temperature 1."""
-    max_new_tokens: int = Field(512, ge=1)
-    """Longest sample, in tokens."""
-    encoder: str | None = None
-    """Sentence-transformers folder or hub id that embeds samples; none: each student's own mean
-    hidden states, whose distances compare within a student and not between two."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Number format of the weights."""
-    max_rows: int = Field(64, ge=1)
-    """Samples in writing at a time."""
-    threads: int = Field(1, ge=1)
-    """Threads a student computes with on a CPU."""
-    gpus_per_student: float = Field(0.0, ge=0)
-    """GPUs reserved for each student."""
-
-    @property
-    def students(self) -> list[str]:
-        return self.student if isinstance(self.student, list) else [self.student]
 
 
 def analyze(settings: AnalysisSettings) -> dict[str, Any]:

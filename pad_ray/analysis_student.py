@@ -21,12 +21,8 @@ from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Trail
 from pad_ray.errors import ConfigError
 from pad_ray.records import Problem
-from pad_ray.students import (
-    Student,
-    TargetFormat,
-    prompt_fits,
-    tokenise_target,
-)
+from pad_ray.student_card import TargetFormat
+from pad_ray.students import Student, prompt_fits, tokenise_target
 from pad_ray.teachers import RationaleTeacher, Request, ScriptedTeacher
 from pad_ray.teachers.student import Sampling
 from pad_ray.teachers.student_settings import StudentTeacherSettings

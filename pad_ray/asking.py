@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 from rich.tree import Tree
 
-from pad_ray.decoding import Node, SearchSettings, Solution, Solver, search_settings
-from pad_ray.verifiers import ScorerSettings
-
-
-class AskSettings(SearchSettings):
-    """Ask a student one question: its program and the program's value, or its text and answer."""
-
-    question: str
-    """The question."""
-    student: str
-    """Student folder, hub id or .gguf file."""
-    scorers: ScorerSettings = ScorerSettings()
-    """Where the judges of steps come from."""
-    show_tree: bool = Field(False)
-    """Print every step that was proposed, how it was judged and why it lost."""
+from pad_ray.asking_settings import AskSettings
+from pad_ray.decoding.search import Node
+from pad_ray.decoding.settings import search_settings
+from pad_ray.decoding.solver import Solution, Solver
 
 
 def ask(settings: AskSettings) -> Solution:

@@ -6,39 +6,22 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from pad_ray.comparison_plot import plot_curves
+from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.config import resolve, validate
 from pad_ray.decoding.strategies.vote import is_gold, most_voted
-from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.intervals import mean_interval
 from pad_ray.stages import fingerprint, stage_record, write_json
 from pad_ray.tasks import Task, get_task
-
-
-class ComparisonSettings(EvaluationRun):
-    """Let one student answer the same problems by several strategies, and draw the curves.
-
-    The fields below are those of every strategy; each entry of `strategies` changes some.
-    """
-
-    runtime_fields: ClassVar[frozenset[str]] = EvaluationRun.runtime_fields | {"strategies"}
-
-    student: str
-    """Student folder, hub id or .gguf file."""
-    strategies: dict[str, dict[str, Any]] = Field(min_length=1)
-    """A name for each, and the settings that it changes, such as {strategy: vote, n: 16}."""
-    seeds: list[int] = Field(default=[0], min_length=1)
-    """Seeds of generated problems and of sampling; a file's problems are the same for all."""
-    out: Path
-    """Directory for one folder a strategy and seed, comparison.json and curves.svg."""
 
 
 def compare(settings: ComparisonSettings) -> list[dict[str, Any]]:

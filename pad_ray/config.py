@@ -6,7 +6,9 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, ClassVar, Generic, TypeVar
 
 import yaml
@@ -179,13 +181,16 @@ def _quoted_mistake(text: str) -> PadError | None:
 class Job(Generic[S]):
     """A job's entry point: settings in, one call, exit status out (2 for a user's mistake).
 
+    `run` is the call, or its name as "module:function": what it needs takes seconds to import, for
+    which neither `--help` nor a mistake in the settings should wait.
+
     `positional` names a text field that is given without a flag, `rest` one that takes the
     arguments which are no settings of this job.
     """
 
     name: str
     model: type[S]
-    run: Callable[[S], object]
+    run: str | Callable[[S], object]
     positional: str | None = None
     rest: str | None = None
 
@@ -196,7 +201,10 @@ class Job(Generic[S]):
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Run the job as a process's only work."""
         try:
-            self.run(self.parse(arguments))
+            settings = self.parse(arguments)
+            _refuse_lost_output(settings)
+            run = resolve_name(self.run) if isinstance(self.run, str) else self.run
+            run(settings)
         except KeyboardInterrupt:
             print("interrupted; the same command goes on from here", file=sys.stderr)
             raise SystemExit(130) from None
@@ -206,6 +214,23 @@ class Job(Generic[S]):
                 raise
             print(f"{self.name}: error: {mistake}", file=sys.stderr)
             raise SystemExit(2) from None
+
+
+# Where Ray unpacks the working directory of a submitted job, and deletes it after the job.
+_UNPACKED = ("runtime_resources", "working_dir_files")
+
+
+def _refuse_lost_output(settings: Settings) -> None:
+    """Raise `ConfigError` for an output that Ray would delete together with the job's folder."""
+    out = getattr(settings, "out", None)
+    if not isinstance(out, Path) or is_remote(out):
+        return
+    parts = locate(out).parts
+    if _UNPACKED in pairwise(parts):
+        raise ConfigError(
+            f"out: {out} would be deleted with the job's folder, in which Ray runs it; give an "
+            "absolute path that every node sees"
+        )
 
 
 def read_fields(path: Path, field: str) -> dict[str, Any]:

@@ -10,35 +10,20 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from annotated_types import MinLen
-from pydantic import Field
 
-from pad_ray.config import Settings, resolve, resolve_all
+from pad_ray.config import resolve, resolve_all
 from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.errors import ConfigError, DataError
 from pad_ray.evaluation import measure, print_table
+from pad_ray.evaluation_settings import EnsembleSettings
 from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.stages import input_fingerprints, open_stage, read_manifest
 
-__all__ = ["EnsembleSettings", "elect", "vote_together"]
-
-
-class EnsembleSettings(Settings):
-    """Let evaluated students vote on each problem, weighted by what they are worth elsewhere."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "predictions", "validation"})
-
-    predictions: Annotated[list[Path], MinLen(2)]
-    """Evaluation directories of the students, all on the same problems."""
-    validation: list[Path] = Field(default_factory=list)
-    """Evaluation directories of the same students, in the same order, on problems that decide
-    their weights; all weigh alike where none is given."""
-    out: Path
-    """Directory for predictions.parquet and manifest.json."""
+__all__ = ["elect", "vote_together"]
 
 
 def vote_together(settings: EnsembleSettings) -> dict[str, Any]:

@@ -10,76 +10,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from annotated_types import MinLen
-from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from pad_ray.config import resolve
-from pad_ray.decoding import SearchSettings, Solution, Solver, search_settings
-from pad_ray.decoding.settings import check_text_search
+from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
+from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.errors import ConfigError
+from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.intervals import mean_interval
 from pad_ray.judging import ProgramJudge, SandboxSettings, TextJudge
-from pad_ray.problems import COMPLETED_SCHEMA, ProblemSettings, request_tables
+from pad_ray.problems import COMPLETED_SCHEMA, request_tables
 from pad_ray.repair_accounting import print_repairs, repair_metrics
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.stages import Stage, open_stage
 from pad_ray.step_accounting import step_metrics
+from pad_ray.student_card import StudentCard, few_shot_preamble
 from pad_ray.student_files import located, weight_fingerprints
-from pad_ray.students import DTYPES, StudentCard, few_shot_preamble, load_student
-from pad_ray.tasks import Split, Task
-from pad_ray.verifiers import ScorerSettings
-
-
-class EvaluationRun(ProblemSettings, SearchSettings):
-    """Which problems a student answers, and how."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        "out problems batch_size max_rows actors sandbox_actors threads gpus_per_actor".split()
-    )
-
-    split: Split = "test"
-    """Part of a generated task: train, test, or held_out (templates never trained on)."""
-    scorers: ScorerSettings = ScorerSettings()
-    """Where the judges of steps come from."""
-    few_shot: int = Field(0, ge=0)
-    """Worked examples of the task before each question, for a student that was not fine-tuned."""
-    batch_size: int = Field(32, ge=1)
-    """Problems handed to the decoder together."""
-    max_rows: int = Field(64, ge=1)
-    """Programs in writing at a time."""
-    sandbox: SandboxSettings = SandboxSettings()
-    """Limits of one program's run."""
-    actors: int = Field(1, ge=1)
-    """Actors that hold the student."""
-    gpus_per_actor: float = Field(0.0, ge=0)
-    """GPUs each of them reserves."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Number format of the weights."""
-    threads: int = Field(1, ge=1)
-    """Threads a CPU actor computes with."""
-    sandbox_actors: int = Field(1, ge=1)
-    """Actors that run programs."""
-
-
-class EvaluationSettings(EvaluationRun):
-    """Let one or several students answer a task's problems and compare them."""
-
-    student: Annotated[list[str], MinLen(1)] | str
-    """Student folder, hub id or .gguf file, or a list of them."""
-    out: Path
-    """Directory for one folder a student and the table of all."""
-
-    @property
-    def students(self) -> list[str]:
-        return self.student if isinstance(self.student, list) else [self.student]
+from pad_ray.students import DTYPES, load_student
+from pad_ray.tasks import Task
+from pad_ray.verifiers.settings import ScorerSettings
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any
 from pad_ray.augmentation.augmenting import augment
 from pad_ray.augmentation.settings import AugmentationSettings
 from pad_ray.config import resolve, validate, validate_with
-from pad_ray.ensemble import EnsembleSettings, vote_together
-from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.ensemble import vote_together
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EnsembleSettings, EvaluationRun, EvaluationSettings
 from pad_ray.experiment_cells import in_parallel
 from pad_ray.experiment_report import write_results
 from pad_ray.experiment_results import Answers, Group
@@ -27,12 +28,15 @@ from pad_ray.experiment_settings import (
     changed_training,
     suits,
 )
-from pad_ray.refinement.injecting import InjectionSettings, inject_errors
+from pad_ray.refinement.injecting import inject_errors
+from pad_ray.refinement.settings import InjectionSettings
 from pad_ray.stages import read_manifest, stage_folder
-from pad_ray.synthesis import SynthesisRun, SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings
 from pad_ray.teachers.prompts import Format as TeacherFormat
-from pad_ray.training import TrainingSettings, train
+from pad_ray.training import train
 from pad_ray.training_run import lesson_inputs
+from pad_ray.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)

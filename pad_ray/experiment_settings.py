@@ -13,10 +13,10 @@ from pad_ray.augmentation.settings import AugmentationRun
 from pad_ray.config import Settings, validate
 from pad_ray.decoding.settings import TEXT_STRATEGIES
 from pad_ray.errors import ConfigError
-from pad_ray.evaluation import EvaluationRun
-from pad_ray.refinement.injecting import InjectionRun
-from pad_ray.students import TEXT_FORMATS
-from pad_ray.synthesis import SynthesisRun
+from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.refinement.settings import InjectionRun
+from pad_ray.student_card import TEXT_FORMATS
+from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.training_settings import Format, TrainingHyperparameters
 
 __all__ = [

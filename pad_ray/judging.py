@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
-from ray.util import metrics
 
 from pad_ray.answers import judged_answer
 from pad_ray.config import Settings
@@ -25,6 +24,9 @@ from pad_ray.records import JUDGED_SCHEMA, Outcome
 from pad_ray.sandbox import Limits, Sandbox, SandboxError
 from pad_ray.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
+
+if TYPE_CHECKING:
+    from ray.util import metrics
 
 
 class SandboxSettings(Settings):
@@ -197,6 +199,8 @@ class _Reasons:
 
     @cached_property
     def _outcomes(self) -> metrics.Counter:
+        from ray.util import metrics
+
         by_reason: Any = ("reason",)
         return metrics.Counter(
             "pad_ray_judged_samples", "Samples judged, by the reason to reject them.", by_reason

@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import ray
 from pydantic import Field
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pad_ray.config import Settings
 
@@ -154,6 +152,8 @@ class SharedLedger:
         self._handle = handle
 
     def reserve(self, door: str, rates: Rates, tokens: int) -> float | None:
+        import ray
+
         wait: float | None = ray.get(self._handle.reserve.remote(door, rates, tokens))
         return wait
 
@@ -169,12 +169,17 @@ class SharedLedger:
         self._handle.busy.remote(part, seconds)
 
     def totals(self) -> Totals:
+        import ray
+
         totals: Totals = ray.get(self._handle.totals.remote())
         return totals
 
 
 def share_ledger(budget: Budget | None, spent: Totals) -> SharedLedger:
     """Start the ledger of a run on the driver's node: it lives as long as the driver."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     node = ray.get_runtime_context().get_node_id()
     strategy = NodeAffinitySchedulingStrategy(node, soft=False)
     actor: Any = ray.remote(Ledger)

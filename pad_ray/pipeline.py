@@ -10,39 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from pad_ray.config import Settings, resolve, validate_with
-from pad_ray.evaluation import (
-    EvaluationRun,
-    EvaluationSettings,
-    evaluate_student,
-    print_table,
-    problem_set_of,
-)
+from pad_ray.config import resolve, validate_with
+from pad_ray.evaluation import evaluate_student, print_table, problem_set_of
+from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.report import StageResult, write_report
 from pad_ray.stages import stage_folder, write_json
-from pad_ray.synthesis import SynthesisRun, SynthesisSettings, synthesize
-from pad_ray.training import TrainingSettings, train
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings
+from pad_ray.training import train
 from pad_ray.training_run import lesson_inputs
-from pad_ray.training_settings import TrainingHyperparameters
-
-
-class PipelineSettings(Settings):
-    """Run every stage in order into one directory; run again, it skips what is complete."""
-
-    out: Path
-    """Directory for the stages, report.html and metrics.json."""
-    title: str = "Program-aided Distillation"
-    """Heading of the report."""
-    synthesis: list[SynthesisRun] = Field(min_length=1)
-    """Problems and teachers; all verified rows are trained on together."""
-    training: TrainingHyperparameters = TrainingHyperparameters()
-    """How the student is fine-tuned."""
-    evaluation: list[EvaluationRun] = Field(min_length=1)
-    """Problem sets that the student answers."""
-    ask: str | None = None
-    """Question shown in the closing line, as an example of asking the student."""
+from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 
 
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from pad_ray.dataset_card import holds_texts
 from pad_ray.dataset_files import JudgedRows
 from pad_ray.errors import DataError
-from pad_ray.judging import JudgingSettings, ProgramJudge, TextJudge
+from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.problems import COMPLETED_SCHEMA
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.stages import input_fingerprints, open_stage, read_manifest
 from pad_ray.storage import locate, parquet_dataset, remove_folder
 from pad_ray.synthesis import describe, print_counts
-from pad_ray.synthesis_settings import Pool
+from pad_ray.synthesis_settings import JudgeSettings
 from pad_ray.tasks import get_task
 
-__all__ = ["JudgeSettings", "judge_again"]
-
-
-class JudgeSettings(JudgingSettings):
-    """Run and judge a dataset's completions again, under another rule."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "data", "sandbox_actors", "rows_per_block"}
-    )
-
-    data: Path
-    """Synthesis directory; stays as it is."""
-    out: Path
-    """Directory for verified/, rejected/ and manifest.json."""
-    task: str | None = None
-    """Task whose rule says which answers are right (default: the dataset's own)."""
-    sandbox_actors: Pool = 1
-    """Actors that run programs: a number, or [least, most]."""
-    rows_per_block: int = Field(4096, ge=1)
-    """Rows an interruption costs at most, per running task."""
+__all__ = ["judge_again"]
 
 
 def judge_again(settings: JudgeSettings) -> dict[str, Any]:

@@ -11,17 +11,9 @@ import ray
 import ray.data
 
 from pad_ray.errors import ResourceError
+from pad_ray.local_cpus import local_cpus
 
-# Ray Data's row checkpointing and fixed actor pools need a few logical CPUs side by side and
-# deadlock with two; on small machines a local Ray counts each core more than once, so that a
-# teacher, two sandboxes, reading, filtering and writing find room.
-_LOCAL_CPUS = 6
 _OBJECT_STORE_BYTES = 512 * 1024**2
-
-
-def local_cpus(cores: int) -> int:
-    """Return the logical CPUs of a local Ray on so many cores."""
-    return max(_LOCAL_CPUS, cores)
 
 
 def connect() -> None:

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.dataset as pads
-import pyarrow.fs as pafs
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from pad_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
+    import pyarrow.fs as pafs
 
 __all__ = [
     "arrow_filesystem",
@@ -57,6 +56,9 @@ def locate(path: Path) -> Path:
     """
     if not is_remote(path):
         return path.expanduser().resolve()
+    # Here and below: what every settings model imports must not wait for these.
+    from upath import UPath
+
     url = url_of(path)
     if set(url) & set("*?["):
         # fsspec would look for what matches.
@@ -87,6 +89,8 @@ def arrow_filesystem(path: Path) -> pafs.FileSystem | None:
     """Return the file system of a located path for Arrow and Ray Data; None for a local one."""
     if not is_remote(path):
         return None
+    import pyarrow.fs as pafs
+
     return pafs.PyFileSystem(pafs.FSSpecHandler(storage_of(path)))
 
 
@@ -102,6 +106,9 @@ def key_of(path: Path) -> str:
 
 def parquet_dataset(folder: Path, files: list[Path] | None = None) -> pads.Dataset:
     """Open a folder's Parquet files, or some of them."""
+    import pyarrow as pa
+    import pyarrow.dataset as pads
+
     if files is None:
         files = sorted(folder.glob("*.parquet"))
     if not files:

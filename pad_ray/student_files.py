@@ -7,7 +7,7 @@ from pathlib import Path
 from pad_ray.config import resolve
 from pad_ray.errors import StudentError
 from pad_ray.stages import file_fingerprint
-from pad_ray.students import CARD_FILE, StudentCard, read_card
+from pad_ray.student_card import CARD_FILE, StudentCard, read_card
 from pad_ray.verifiers.states import STATES_FILE
 from pad_ray.verifiers.value import CARD_FILE as VERIFIER_FILE
 

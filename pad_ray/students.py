@@ -7,10 +7,10 @@ A student comes from a hub id, a local folder, a GGUF file or a from-scratch con
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,47 +29,17 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from pad_ray.errors import ConfigError, StudentError, reason_of
+from pad_ray.student_card import CARD_FILE, StudentCard, read_card
+from pad_ray.student_sizes import ScratchSize, scratch_size
 
-# What a student writes: a program, a chain of thought that ends in the answer, or that alone.
-TargetFormat = Literal["program", "cot", "answer"]
-TEXT_FORMATS: frozenset[str] = frozenset({"cot", "answer"})
-CARD_FILE = "pad_ray_student.json"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-_SOURCES: dict[TargetFormat, str] = {
-    "program": "Question: {question}\nProgram:\n",
-    "cot": "Question: {question}\nAnswer:\n",
-    "answer": "Question: {question}\nFinal answer:\n",
-}
 _PAD, _EOS = "<pad>", "</s>"
-_LONGEST_VALUE = 60
 # A short convolution that sees fewer tokens than a name has pieces loses its place while it copies:
 # "Javier Pierce" becomes "Javierce".
 _KERNEL = 6
 # Room for a program that a prompt must leave.
 LEAST_PROGRAM = 16
-
-
-@dataclass(frozen=True)
-class StudentCard:
-    """What a saved student was trained to write, kept beside its weights.
-
-    `preamble` is text that every prompt begins with: worked examples, for a student that was not
-    fine-tuned.
-    """
-
-    format: TargetFormat
-    origin: str
-    preamble: str = ""
-
-    @property
-    def writes_text(self) -> bool:
-        """Whether what it writes is read for a stated answer, not run."""
-        return self.format in TEXT_FORMATS
-
-    def prompt(self, question: str) -> str:
-        """Return all that the student reads of a question, in training and at inference."""
-        return self.preamble + format_source(question, self.format)
 
 
 @dataclass(frozen=True)
@@ -83,70 +53,6 @@ class Student:
     @property
     def is_encoder_decoder(self) -> bool:
         return bool(self.model.config.is_encoder_decoder)
-
-
-@dataclass(frozen=True)
-class ScratchSize:
-    """Width and depth of a from-scratch student."""
-
-    kind: Literal["lfm2", "t5"]
-    hidden: int
-    layers: int
-    heads: int
-    vocabulary: int
-
-
-# Vocabularies are small on purpose: a word that is seen rarely is learned late, its pieces early.
-SCRATCH_SIZES: dict[str, ScratchSize] = {
-    "tiny": ScratchSize("lfm2", 64, 2, 4, 640),
-    "small": ScratchSize("lfm2", 192, 4, 6, 640),
-    "medium": ScratchSize("lfm2", 384, 6, 6, 2048),
-    "t5-tiny": ScratchSize("t5", 64, 2, 4, 640),
-    "t5-small": ScratchSize("t5", 192, 3, 6, 640),
-}
-
-
-def format_source(question: str, target_format: TargetFormat) -> str:
-    """Return what the student reads; the same text in training and at inference."""
-    return _SOURCES[target_format].format(question=question.strip())
-
-
-def format_repair(question: str, program: str, error: str) -> str:
-    """Return what a student reads that is to repair its program."""
-    source = format_source(question, "program").removesuffix("Program:\n")
-    return f"{source}Broken program:\n{program.strip()}\nError: {error}\nProgram:\n"
-
-
-def format_plan(question: str) -> str:
-    """Return what a student reads that is to name the sub-questions of a question."""
-    return format_source(question, "program").removesuffix("Program:\n") + "Plan:\n"
-
-
-def format_part(question: str, known: Sequence[str], name: str) -> str:
-    """Return what a student reads that is to find one quantity; `known` are found before it."""
-    source = format_source(question, "program").removesuffix("Program:\n")
-    return f"{source}Known: {', '.join(known) or 'nothing'}\nFind: {name}\nProgram:\n"
-
-
-def describe_error(
-    status: str, error_type: str | None, error_line: int | None, message: str | None, value: str
-) -> str:
-    """Return what went wrong with a program as a repair prompt shows it.
-
-    The fields are an `Outcome`'s, `value` its value as JSON: a program that runs is wrong by it.
-    """
-    if status == "ok":
-        return f"WrongAnswer: returned {value[:_LONGEST_VALUE]}"
-    line = f" (line {error_line})" if error_line else ""
-    return f"{error_type or status}: {message or status}{line}"
-
-
-def few_shot_preamble(exemplars: Iterable[tuple[str, str]]) -> str:
-    """Return worked (question, program) examples as the text before a prompt."""
-    return "".join(
-        f"{format_source(question, 'program')}{program.strip()}\n\n"
-        for question, program in exemplars
-    )
 
 
 def longest_text(student: Student) -> int | None:
@@ -225,29 +131,6 @@ def _with_padding(tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def read_card(folder: Path, origin: str) -> StudentCard:
-    """Return the card saved in a folder; a student without one is asked for programs."""
-    file = folder / CARD_FILE
-    if not file.is_file():
-        return StudentCard("program", origin)
-    try:
-        card = StudentCard(**json.loads(file.read_text()))
-    except (ValueError, TypeError) as error:
-        raise StudentError(f"student: {file}: is not a student's card: {error}") from error
-    if card.format not in _SOURCES:
-        raise StudentError(f"student: {file}: unknown format '{card.format}'")
-    return card
-
-
-def scratch_size(source: str) -> ScratchSize:
-    """Return the size named by `scratch:<size>`."""
-    name = source.removeprefix("scratch:")
-    if name not in SCRATCH_SIZES:
-        known = ", ".join(SCRATCH_SIZES)
-        raise ConfigError(f"student: unknown size '{source}'; known: scratch:<size> with {known}")
-    return SCRATCH_SIZES[name]
 
 
 def make_scratch_student(

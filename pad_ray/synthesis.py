@@ -41,16 +41,14 @@ from pad_ray.runtime import connect
 from pad_ray.stages import Stage, open_stage, print_reasons, write_json
 from pad_ray.step_accounting import steps_line
 from pad_ray.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
-from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings, make_teacher
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import ProblemCounts, Task, get_task
 from pad_ray.teachers import Teacher
+from pad_ray.teachers.making import make_teacher
 from pad_ray.teachers.vllm import VLLMTeacher
 
 __all__ = [
-    "SynthesisRun",
-    "SynthesisSettings",
     "describe",
-    "make_teacher",
     "print_counts",
     "synthesize",
 ]

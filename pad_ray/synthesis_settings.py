@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from pad_ray.contamination import evaluation_file
-from pad_ray.errors import ConfigError
 from pad_ray.judging import JudgingSettings
 from pad_ray.ledger import Budget
 from pad_ray.problems import ProblemSettings
 from pad_ray.stages import file_fingerprint
 from pad_ray.storage import locate, locate_all
-from pad_ray.tasks import Task, get_task
+from pad_ray.tasks import get_task
 from pad_ray.teachers import (
     EndpointSettings,
-    EndpointTeacher,
-    RationaleTeacher,
-    RecordedTeacher,
     Schedule,
-    ScriptedTeacher,
     StudentTeacherSettings,
-    Teacher,
 )
-from pad_ray.teachers.prompts import PROMPTS, Format
+from pad_ray.teachers.prompts import Format
 from pad_ray.teachers.recorded import recorded_files
 from pad_ray.teachers.scripted import DEFAULT_FAULTS
-from pad_ray.teachers.scripted_telling import tell
-from pad_ray.teachers.vllm import VLLMSettings, VLLMTeacher
+from pad_ray.teachers.vllm_settings import VLLMSettings
 
 Pool = PositiveInt | tuple[PositiveInt, PositiveInt]
 
@@ -166,47 +158,20 @@ class SynthesisSettings(SynthesisRun):
     """Directory for verified/, rejected/ and manifest.json."""
 
 
-def make_teacher(settings: SynthesisRun, task: Task) -> Teacher | VLLMTeacher:
-    """Return the engine that the settings name."""
-    match settings.teacher:
-        case "scripted":
-            if task.generate is None:
-                raise ConfigError(
-                    f"teacher: 'scripted' needs gold programs; task '{task.name}' has none"
-                )
-            if settings.format == "cot":
-                _check_told(task)
-            return ScriptedTeacher(settings.seed, settings.faults, settings.vary, settings.format)
-        case "rationale":
-            keep = settings.calculator_marks == "keep"
-            return RationaleTeacher(task.name, settings.format, keep)
-        case "endpoint":
-            assert settings.endpoint is not None
-            return EndpointTeacher(
-                settings.endpoint, task.exemplars, settings.seed, prompt=PROMPTS[settings.format]
-            )
-        case "student":
-            assert settings.student is not None
-            from pad_ray.teachers.student import StudentTeacher
+class JudgeSettings(JudgingSettings):
+    """Run and judge a dataset's completions again, under another rule."""
 
-            return StudentTeacher(settings.student, task.exemplars, settings.seed, settings.format)
-        case "recorded":
-            assert settings.completions is not None
-            return RecordedTeacher(tuple(locate_all(settings.completions)))
-        case "vllm":
-            assert settings.vllm is not None
-            return VLLMTeacher(
-                settings.vllm, task, settings.seed, settings.schedule, PROMPTS[settings.format]
-            )
+    runtime_fields: ClassVar[frozenset[str]] = frozenset(
+        {"out", "data", "sandbox_actors", "rows_per_block"}
+    )
 
-
-def _check_told(task: Task) -> None:
-    assert task.generate is not None
-    first = next(iter(task.generate(1, "train", 0, None)))
-    try:
-        tell(first.program or "", random.Random(0))
-    except SyntaxError:
-        raise ConfigError(
-            f"format: 'scripted' has no words for the programs of task '{task.name}'; it tells "
-            "straight-line ones of numbers and letters, such as arithmetic's"
-        ) from None
+    data: Path
+    """Synthesis directory; stays as it is."""
+    out: Path
+    """Directory for verified/, rejected/ and manifest.json."""
+    task: str | None = None
+    """Task whose rule says which answers are right (default: the dataset's own)."""
+    sandbox_actors: Pool = 1
+    """Actors that run programs: a number, or [least, most]."""
+    rows_per_block: int = Field(4096, ge=1)
+    """Rows an interruption costs at most, per running task."""

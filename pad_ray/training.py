@@ -6,9 +6,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import Field
+from typing import Any
 
 from pad_ray.config import resolve
 from pad_ray.errors import ConfigError, DataError
@@ -16,14 +14,8 @@ from pad_ray.general_texts import general_examples
 from pad_ray.records import TrainingRow
 from pad_ray.stages import Stage, input_fingerprints, read_manifest
 from pad_ray.storage import locate_all
-from pad_ray.students import (
-    DTYPES,
-    Student,
-    StudentCard,
-    load_student,
-    make_scratch_student,
-    save_student,
-)
+from pad_ray.student_card import StudentCard
+from pad_ray.students import DTYPES, Student, load_student, make_scratch_student, save_student
 from pad_ray.training_data import (
     Example,
     held_questions,
@@ -37,30 +29,10 @@ from pad_ray.training_data import (
 )
 from pad_ray.training_metrics import general_loss, worker_groups
 from pad_ray.training_run import Best, Prepared, open_training, prepare, run, teacher_of
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training_settings import TrainingSettings
 
 # The jobs whose directories hold repairs.
 REPAIR_JOBS = ("inject", "collect_failures")
-
-
-class TrainingSettings(TrainingHyperparameters):
-    """Fine-tune a student on the verified rows of synthesis directories."""
-
-    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {
-        *("data", "same_problems")
-    }
-
-    data: list[Path] | Path
-    """Synthesis directory, or a list of them."""
-    same_problems: list[Path] | Path = Field(default_factory=list)
-    """Synthesis directories of another format: only problems that are solved in one of them too
-    are trained on, so that formats are compared on the same ones."""
-    out: Path
-    """Directory for the student, metrics.jsonl and manifest.json."""
-
-    @property
-    def folders(self) -> list[Path]:
-        return locate_all(self.data)
 
 
 def train(settings: TrainingSettings) -> dict[str, Any]:

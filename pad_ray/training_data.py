@@ -16,16 +16,16 @@ from pad_ray.errors import DataError
 from pad_ray.hierarchy import decompose, plan_program
 from pad_ray.parquet_folder import verified_rows
 from pad_ray.records import TrainingRow
-from pad_ray.students import (
+from pad_ray.student_card import (
     TargetFormat,
     describe_error,
     format_part,
     format_plan,
     format_repair,
     format_source,
-    tokenise_source,
-    tokenise_target,
 )
+from pad_ray.students import tokenise_source, tokenise_target
+from pad_ray.training_settings import BatchSizes
 
 # Rows are sorted by length inside a window of this many batches: wide enough that padding is
 # small, narrow enough that batches stay mixed.
@@ -222,18 +222,6 @@ def tokenise_rows(
         if len(example.source) <= max_source_tokens and len(example.target) <= max_target_tokens
     ]
     return fit, len(examples) - len(fit)
-
-
-@dataclass(frozen=True)
-class BatchSizes:
-    """Rows an optimizer step, and rows in one forward pass; the first is a multiple."""
-
-    batch: int
-    micro: int
-
-    def accumulation(self, workers: int) -> int:
-        """Return how many micro-batches the busiest of the workers has in a step."""
-        return math.ceil(self.batch // self.micro / workers)
 
 
 Batch = list[list[int]]

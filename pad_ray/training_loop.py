@@ -19,9 +19,10 @@ from datasets import Dataset, load_from_disk
 from transformers import get_scheduler
 
 from pad_ray.training_checkpoints import find_start, restore, save_checkpoint
-from pad_ray.training_data import Batch, BatchSizes, micro_batches_of, plan_epoch
+from pad_ray.training_data import Batch, micro_batches_of, plan_epoch
 from pad_ray.training_metrics import MetricsLog
 from pad_ray.training_objectives import Lesson, Objective, ObjectiveName, make_objective
+from pad_ray.training_settings import BatchSizes
 
 _PARTS = ("train", "validation", "general")
 

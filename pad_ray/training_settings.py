@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -10,8 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from pad_ray.config import Settings
 from pad_ray.errors import ConfigError, DataError
-from pad_ray.students import TargetFormat, scratch_size
-from pad_ray.training_data import BatchSizes
+from pad_ray.storage import locate_all
+from pad_ray.student_card import TargetFormat
+from pad_ray.student_sizes import scratch_size
 
 Format: TypeAlias = Literal["program", "cot", "answer", "repair", "hierarchical"]
 
@@ -246,3 +249,35 @@ def _given_deepspeed(path: Path) -> dict[str, Any]:
             "workers decide it"
         )
     return values
+
+
+class TrainingSettings(TrainingHyperparameters):
+    """Fine-tune a student on the verified rows of synthesis directories."""
+
+    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {
+        *("data", "same_problems")
+    }
+
+    data: list[Path] | Path
+    """Synthesis directory, or a list of them."""
+    same_problems: list[Path] | Path = Field(default_factory=list)
+    """Synthesis directories of another format: only problems that are solved in one of them too
+    are trained on, so that formats are compared on the same ones."""
+    out: Path
+    """Directory for the student, metrics.jsonl and manifest.json."""
+
+    @property
+    def folders(self) -> list[Path]:
+        return locate_all(self.data)
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """Rows an optimizer step, and rows in one forward pass; the first is a multiple."""
+
+    batch: int
+    micro: int
+
+    def accumulation(self, workers: int) -> int:
+        """Return how many micro-batches the busiest of the workers has in a step."""
+        return math.ceil(self.batch // self.micro / workers)

@@ -11,13 +11,11 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import yaml
-from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
@@ -25,9 +23,11 @@ from pad_ray.config import resolve, validate
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.strategies.vote import is_gold, most_voted, vote_weight
 from pad_ray.errors import DataError
-from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.stages import write_text
 from pad_ray.tasks import get_task
+from pad_ray.tuning_settings import TuningSettings
 
 GRID = {
     "logprob": (0.0, 1.0, 3.0, 10.0),
@@ -36,22 +36,6 @@ GRID = {
     "grounding": (0.0, 0.3, 1.0, 3.0),
 }
 _FOLDS = 5
-
-
-class TuningSettings(EvaluationRun):
-    """Sample programs for validation problems, and fit weights that pick the right ones.
-
-    Writes decoding.yaml, which `evaluate`, `compare_decoding` and `solve` take as --config.
-    """
-
-    runtime_fields: ClassVar[frozenset[str]] = EvaluationRun.runtime_fields
-
-    student: str
-    """Student folder, hub id or .gguf file."""
-    n: int = Field(16, ge=2, le=256)
-    """Programs sampled for each problem."""
-    out: Path
-    """Directory for the samples, decoding.yaml and tuning.json."""
 
 
 def tune(settings: TuningSettings) -> Weights:

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import ray
 import torch
-from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +24,6 @@ from pad_ray.runtime import connect
 from pad_ray.stages import Stage, input_fingerprints, open_stage, refuse_augmented
 from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
 from pad_ray.statements import split_steps
-from pad_ray.storage import locate_all
 from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES
 from pad_ray.tasks import get_task
@@ -39,8 +37,8 @@ from pad_ray.training_run import (
     prepare,
     run,
 )
-from pad_ray.training_settings import TrainingHyperparameters
 from pad_ray.verifier_data import JudgedProgram, read_judged_programs, tokenise_programs
+from pad_ray.verifier_settings import VerifierSettings
 from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.states import save_state_head, student_mark
 from pad_ray.verifiers.value import (
@@ -52,34 +50,6 @@ from pad_ray.verifiers.value import (
 
 _POSITIONS = 10
 _BINS = 10
-
-
-class VerifierSettings(TrainingHyperparameters):
-    """Train a verifier on the right and wrong programs of synthesis directories.
-
-    Such directories come from `jobs/synthesize.py --teacher student`, best of several students
-    (checkpoints) and temperatures.
-    """
-
-    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {"data"}
-
-    student: str = "scratch:small"
-    """Folder or hub id of the decoder-only model that the verifier starts from."""
-    data: list[Path] | Path
-    """Synthesis directory, or a list of them."""
-    out: Path
-    """Directory for the verifier, metrics.jsonl and manifest.json."""
-    states: bool = False
-    """Fit a linear head to the student's own states in place of a model: it costs next to nothing
-    while that student writes, and judges no other. Steps, batches and rates mean nothing then."""
-    task: str | None = None
-    """Task whose worked examples the student will be shown (states)."""
-    few_shot: int = Field(0, ge=0)
-    """How many of them stand before each question (states), as in the evaluation."""
-
-    @property
-    def folders(self) -> list[Path]:
-        return locate_all(self.data)
 
 
 def train_verifier(settings: VerifierSettings) -> dict[str, Any]:

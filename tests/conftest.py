@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from browsers import CHROMIUM
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +41,26 @@ os.environ.update(
 FEW = 20
 
 
+# Folders whose files share what is dear to make: a taught student, an application that serves.
+TOGETHER = ("tests/decoding/", "tests/serving/")
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives all tests of a file to one process, and all of a folder that shares its fixtures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folders = [folder for folder in TOGETHER if nodeid.startswith(folder)]
+        return folders[0] if folders else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByFile(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell a failure at once in CI, which may be ended before pytest's own summary."""
-    if report.failed and "CI" in os.environ:
+    if report.failed and "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"\n{report.nodeid} ({report.when})\n{report.longreprtext[-4000:]}", flush=True)
 
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from pad_ray.records import JUDGED_SCHEMA, row_id
 from pad_ray.stages import MANIFEST, input_fingerprints
 from pad_ray.tasks import get_task
-from pad_ray.training import TrainingSettings, make_prepared
+from pad_ray.training import make_prepared
 from pad_ray.training_run import open_training, prepare, run
+from pad_ray.training_settings import TrainingSettings
 
 STEPS = 6
 

@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 from small_students import loss_of
 
-from pad_ray.analysis import AnalysisSettings, analyze
+from pad_ray.analysis import analyze
 from pad_ray.analysis_report import planes
+from pad_ray.analysis_settings import AnalysisSettings
 from pad_ray.analysis_student import measure_student, reference_of
 from pad_ray.analysis_tokens import force, token_classes
 from pad_ray.records import Problem
+from pad_ray.student_card import StudentCard, TargetFormat, format_source
 from pad_ray.students import (
     Student,
-    StudentCard,
-    TargetFormat,
-    format_source,
     make_scratch_student,
     save_student,
     tokenise_source,

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from pad_ray.asking import AskSettings
+from pad_ray.asking_settings import AskSettings
 from pad_ray.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.errors import ConfigError, DataError, PadError, TeacherError
-from pad_ray.evaluation import EvaluationSettings
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import SandboxSettings
-from pad_ray.pipeline import PipelineSettings
-from pad_ray.synthesis import SynthesisSettings
-from pad_ray.training import TrainingSettings
+from pad_ray.pipeline_settings import PipelineSettings
+from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.training_settings import TrainingSettings
 
 JOB_SETTINGS: list[type[Settings]] = [
     SynthesisSettings,

@@ -19,7 +19,7 @@ from pad_ray.dataset_card import COLUMNS, card_data, licence_of, size_category, 
 from pad_ray.errors import ConfigError
 from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.report import StageResult
-from pad_ray.synthesis import SynthesisSettings
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import TASKS
 
 FAULTS = {"wrong_number": 0.3, "undefined_name": 0.15, "no_code": 0.1}

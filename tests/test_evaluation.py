@@ -12,17 +12,13 @@ import pytest
 
 from pad_ray.config import root_cause, validate
 from pad_ray.errors import ConfigError, StudentError
-from pad_ray.evaluation import (
-    EvaluationSettings,
-    evaluate,
-    failure_classes,
-    measure,
-    table_rows,
-)
+from pad_ray.evaluation import evaluate, failure_classes, measure, table_rows
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import ProgramJudge, Rule, SandboxSettings, TextJudge
 from pad_ray.problems import COMPLETED_SCHEMA
 from pad_ray.records import JUDGED_SCHEMA
-from pad_ray.students import StudentCard, make_scratch_student, save_student
+from pad_ray.student_card import StudentCard
+from pad_ray.students import make_scratch_student, save_student
 from pad_ray.tasks import get_task
 
 

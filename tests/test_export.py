@@ -21,8 +21,9 @@ from huggingface_hub import DatasetCard
 
 from pad_ray.config import validate
 from pad_ray.errors import ConfigError, DataError
-from pad_ray.export import ExportSettings, export_dataset
+from pad_ray.export import export_dataset
 from pad_ray.export_rows import in_validation
+from pad_ray.export_settings import ExportSettings
 from pad_ray.extraction import extract_program
 
 Rows = list[dict[str, Any]]

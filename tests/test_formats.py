@@ -8,13 +8,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.evaluation import EvaluationSettings, evaluate_student
-from pad_ray.export import ExportSettings, export_dataset
-from pad_ray.rejudging import JudgeSettings, judge_again
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.export import export_dataset
+from pad_ray.export_settings import ExportSettings
+from pad_ray.rejudging import judge_again
 from pad_ray.stages import read_manifest
-from pad_ray.students import read_card
-from pad_ray.synthesis import SynthesisSettings, synthesize
-from pad_ray.training import TrainingSettings, train
+from pad_ray.student_card import read_card
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
+from pad_ray.training import train
+from pad_ray.training_settings import TrainingSettings
 
 
 def synthesised(out: Path, **changes: Any) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from small_trainings import STEPS, logged, settings
 
 from pad_ray.errors import ConfigError, DataError, StudentError
 from pad_ray.general_texts import general_examples
-from pad_ray.students import StudentCard, load_student, make_scratch_student, save_student
-from pad_ray.training import TrainingSettings, train
-from pad_ray.training_settings import GeneralSettings
-from pad_ray.verifier_training import VerifierSettings, train_verifier
+from pad_ray.student_card import StudentCard
+from pad_ray.students import load_student, make_scratch_student, save_student
+from pad_ray.training import train
+from pad_ray.training_settings import GeneralSettings, TrainingSettings
+from pad_ray.verifier_settings import VerifierSettings
+from pad_ray.verifier_training import train_verifier
 
 PROSE = [
     f"The {n} ships that left the harbour at dawn came back after {n + 3} days." for n in range(60)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pad_ray.evaluation import EvaluationSettings, evaluate_student
-from pad_ray.synthesis import SynthesisSettings, synthesize
-from pad_ray.training import TrainingSettings, train
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.training import train
+from pad_ray.training_settings import TrainingSettings
 
 README = Path(__file__).parents[1] / "README.md"
 

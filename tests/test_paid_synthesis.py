@@ -13,7 +13,8 @@ import pytest
 
 from pad_ray.config import root_cause
 from pad_ray.errors import TeacherError
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.teachers.prompts import TEXT_RULES
 from tests.teachers.openai_server import Call, OpenAIServer, Reply, chat, failure, openai_server
 

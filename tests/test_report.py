@@ -25,7 +25,7 @@ from matplotlib.image import imread
 
 from pad_ray import evaluation
 from pad_ray.errors import DataError
-from pad_ray.evaluation import EvaluationSettings
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import TextJudge
 from pad_ray.pages import clip, duration, million
 from pad_ray.problems import COMPLETED_SCHEMA, request_tables
@@ -34,7 +34,7 @@ from pad_ray.report import StageResult, write_report
 from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, loss_figure
 from pad_ray.tasks import get_task
 from pad_ray.teachers import ScriptedTeacher
-from pad_ray.training import TrainingSettings
+from pad_ray.training_settings import TrainingSettings
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"

@@ -21,8 +21,10 @@ from kills import (
 )
 from safetensors.torch import load_file
 
-from pad_ray.synthesis import SynthesisSettings, synthesize
-from pad_ray.training import TrainingSettings, train
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.training import train
+from pad_ray.training_settings import TrainingSettings
 
 # Endless loops make the run last long enough to be killed in the middle.
 FAULTS = {"endless_loop": 0.15, "wrong_number": 0.1}

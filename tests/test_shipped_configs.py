@@ -10,12 +10,12 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
-from pad_ray.comparison import ComparisonSettings
+from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.config import Settings, parse_settings
-from pad_ray.evaluation import EvaluationSettings
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.experiment_settings import ExperimentSettings
-from pad_ray.pipeline import PipelineSettings
-from pad_ray.refinement.rounds import RefinementSettings
+from pad_ray.pipeline_settings import PipelineSettings
+from pad_ray.refinement.settings import RefinementSettings
 from pad_ray.serving import ServingSettings, build
 
 CONFIGS = sorted((Path(__file__).parents[1] / "jobs/configs").glob("*.yaml"))

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from pad_ray.evaluation import EvaluationSettings, evaluate
+from pad_ray.evaluation import evaluate
+from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.records import Problem
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import Task, numbers_equal
 from pad_ray.tasks.files import load_gsm8k
-from pad_ray.training import TrainingSettings, train
+from pad_ray.training import train
+from pad_ray.training_settings import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 GSM8K = Path(os.environ.get("PAD_RAY_GSM8K", ROOT.parent / "shared/data/gsm8k_train.jsonl"))

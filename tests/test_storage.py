@@ -37,7 +37,8 @@ from pad_ray.storage import (
     remove_folder,
     url_of,
 )
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training_data import read_training_rows
 
 QUESTIONS = "".join(

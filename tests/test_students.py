@@ -12,17 +12,13 @@ from hypothesis import strategies as st
 
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.errors import ConfigError, PadError, StudentError
+from pad_ray.student_card import CARD_FILE, StudentCard, format_source, read_card
+from pad_ray.student_sizes import SCRATCH_SIZES, scratch_size
 from pad_ray.students import (
-    CARD_FILE,
-    SCRATCH_SIZES,
     Student,
-    StudentCard,
-    format_source,
     load_student,
     make_scratch_student,
-    read_card,
     save_student,
-    scratch_size,
     tokenise_source,
     tokenise_target,
 )

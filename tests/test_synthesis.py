@@ -23,9 +23,10 @@ from pad_ray import dataset_files
 from pad_ray.dataset_files import JudgedRows
 from pad_ray.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
 from pad_ray.records import JUDGED_SCHEMA
-from pad_ray.rejudging import JudgeSettings, judge_again
+from pad_ray.rejudging import judge_again
 from pad_ray.stages import read_manifest
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
 
 PROBLEMS, SAMPLES = 20, 2
 FAULTS = {"wrong_number": 0.15, "undefined_name": 0.1, "syntax_error": 0.1, "no_code": 0.1}

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from small_trainings import STEPS, furthest_weights, logged, settings
 
 from pad_ray.config import validate
-from pad_ray.decoding import Solver
+from pad_ray.decoding.solver import Solver
 from pad_ray.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.stages import read_manifest
 from pad_ray.students import load_student
-from pad_ray.training import TrainingSettings, read_rows, train
-from pad_ray.training_data import BatchSizes, read_training_rows
-from pad_ray.training_settings import deepspeed_config
+from pad_ray.training import read_rows, train
+from pad_ray.training_data import read_training_rows
+from pad_ray.training_settings import BatchSizes, TrainingSettings, deepspeed_config
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,7 @@ def test_a_run_without_validation_keeps_its_last_step(
     }
 
 
+@pytest.mark.slow
 def test_tokens_come_to_steps(local_ray: None, data: Path, tmp_path: Path) -> None:
     asked = {"max_steps": None, "max_tokens": 5000, "evaluate_every": 100}
     out = tmp_path / "out"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pad_ray.errors import DataError
 from pad_ray.records import TrainingRow
-from pad_ray.students import StudentCard, TargetFormat, make_scratch_student
+from pad_ray.student_card import StudentCard, TargetFormat
+from pad_ray.students import make_scratch_student
 from pad_ray.training_data import (
-    BatchSizes,
     micro_batches_of,
     nested_subset,
     padding_share,
@@ -25,6 +25,7 @@ from pad_ray.training_data import (
     split_by_problem,
     tokenise_rows,
 )
+from pad_ray.training_settings import BatchSizes
 
 PROBLEMS = st.lists(st.integers(0, 30), min_size=1, max_size=80)
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6)).map(lambda s: BatchSizes(s[0] * s[1], s[0]))

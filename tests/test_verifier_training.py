@@ -13,17 +13,23 @@ import pytest
 import yaml
 from small_students import example, misreading
 
-from pad_ray.comparison import ComparisonSettings, compare
+from pad_ray.comparison import compare
+from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.config import validate
-from pad_ray.decoding import Solver, Weights
+from pad_ray.decoding.settings import Weights
+from pad_ray.decoding.solver import Solver
 from pad_ray.errors import ConfigError, DataError
 from pad_ray.stages import read_manifest
-from pad_ray.students import Student, StudentCard, save_student
-from pad_ray.synthesis import SynthesisSettings, synthesize
-from pad_ray.tuning import Sample, TuningSettings, fit, picked, tune, voted
+from pad_ray.student_card import StudentCard
+from pad_ray.students import Student, save_student
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.tuning import Sample, fit, picked, tune, voted
+from pad_ray.tuning_settings import TuningSettings
 from pad_ray.verifier_data import read_judged_programs
-from pad_ray.verifier_training import VerifierSettings, train_verifier
-from pad_ray.verifiers import ScorerSettings
+from pad_ray.verifier_settings import VerifierSettings
+from pad_ray.verifier_training import train_verifier
+from pad_ray.verifiers.settings import ScorerSettings
 
 
 def questions(count: int, seed: int) -> list[dict[str, Any]]:
@@ -95,6 +101,7 @@ def verifier(
     return out
 
 
+@pytest.mark.slow
 def test_a_student_is_a_teacher_whose_samples_do_not_depend_on_the_blocks(
     data: Path, student: Path, problems: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from pad_ray.runtime import connect
 from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons, refuse_augmented
 from pad_ray.storage import locate, remove_folder
 
-__all__ = ["AugmentationRun", "AugmentationSettings", "augment"]
+__all__ = ["augment"]
 
 
 def augment(settings: AugmentationSettings) -> dict[str, Any]:

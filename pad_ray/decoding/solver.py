@@ -28,7 +28,10 @@ from pad_ray.students import (
     prompt_fits,
     tokenise_source,
 )
-from pad_ray.verifiers import ScorerSettings, StateScorer, StepScorer, load_scorers
+from pad_ray.verifiers.base import StepScorer
+from pad_ray.verifiers.loading import load_scorers
+from pad_ray.verifiers.settings import ScorerSettings
+from pad_ray.verifiers.states import StateScorer
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pad_ray.config import validate_with
-from pad_ray.evaluation import EvaluationRun, EvaluationSettings, evaluate_student
+from pad_ray.evaluation import evaluate_student
+from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.jobs import count_problems
 from pad_ray.planning.memory import RowsSeen

@@ -33,8 +33,7 @@ from pad_ray.planning.synthesis_cost import (
 from pad_ray.planning.training_cost import Pace, estimate_training, measure_pace
 from pad_ray.runtime import cluster_resources, connect
 from pad_ray.stages import read_manifest, write_json
-from pad_ray.training import TrainingSettings
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["plan"]
 

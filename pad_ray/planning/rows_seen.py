@@ -17,10 +17,11 @@ from pad_ray.parquet_folder import rows_of
 from pad_ray.planning.memory import RowsSeen, StudentShape
 from pad_ray.stages import MANIFEST, read_manifest
 from pad_ray.storage import parquet_dataset
-from pad_ray.students import StudentCard, load_student, make_scratch_student
-from pad_ray.training import TrainingSettings, kinds_of, read_rows
+from pad_ray.student_card import StudentCard
+from pad_ray.students import load_student, make_scratch_student
+from pad_ray.training import kinds_of, read_rows
 from pad_ray.training_data import tokenise_rows
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["see_rows", "take_sample", "verified_rows"]
 

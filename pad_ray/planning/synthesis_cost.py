@@ -18,8 +18,8 @@ from pad_ray.planning.memory import watch_memory
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
 from pad_ray.runtime import cluster_resources
-from pad_ray.synthesis import SynthesisRun, SynthesisSettings, synthesize
-from pad_ray.synthesis_settings import Pool
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import Pool, SynthesisRun, SynthesisSettings
 
 __all__ = ["Observed", "calibrate_synthesis", "calibration_sizes", "estimate_synthesis"]
 

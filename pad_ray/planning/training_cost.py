@@ -17,8 +17,8 @@ from pad_ray.planning.memory import RowsSeen
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
 from pad_ray.runtime import cluster_resources
-from pad_ray.training import TrainingSettings, train
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training import train
+from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["Pace", "estimate_training", "measure_pace", "steps_of"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
 from rapidfuzz.distance import Levenshtein
 
-from pad_ray.config import Settings, resolve, resolve_all
+from pad_ray.config import resolve, resolve_all
 from pad_ray.errors import DataError
 from pad_ray.records import REPAIR_SCHEMA
 from pad_ray.refinement.repairs import key_of, read_verified, write_repairs
+from pad_ray.refinement.settings import FailureRun, FailureSettings
 from pad_ray.stages import input_fingerprints, open_stage, print_reasons, refuse_augmented
 from pad_ray.storage import parquet_dataset
 
@@ -22,33 +22,6 @@ _COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program", "st
 _COLUMNS += ["error_type", "error_line", "message", "reason"]
 # Rejected rows that are no failures: repeats of a right program, and what was never written.
 _NO_FAILURE = frozenset({"duplicate", "teacher_error"})
-
-
-class FailureRun(Settings):
-    """Which of a student's failures become repairs."""
-
-    wrong_answers: bool = False
-    """Keep programs that run and return a wrong value too, shown to the student as WrongAnswer.
-    Nothing tells such a program at inference, unless a verifier does."""
-    per_problem: int = Field(4, ge=1)
-    """Most failures of one problem."""
-
-
-class FailureSettings(FailureRun):
-    """Pair a student's failed programs with verified programs of the same problems.
-
-    Writes verified/ (failed program, the interpreter's message, the right program that is closest
-    by edit distance), rejected/ and manifest.json.
-    """
-
-    runtime_fields: ClassVar[frozenset[str]] = FailureRun.runtime_fields | {"samples", "data"}
-
-    samples: list[Path] | Path
-    """Synthesis directory of `--teacher student`, or a list of them."""
-    data: list[Path] | Path = Field(default_factory=list)
-    """Synthesis directories with right programs, beside the student's own."""
-    out: Path
-    """Directory for verified/, rejected/ and manifest.json."""
 
 
 def collect_failures(settings: FailureSettings) -> dict[str, Any]:

@@ -6,17 +6,13 @@ import hashlib
 import random
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field, field_validator
 
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError
-from pad_ray.judging import SandboxSettings, outcome_columns, run_programs
+from pad_ray.judging import outcome_columns, run_programs
 from pad_ray.records import REPAIR_SCHEMA, Outcome
-from pad_ray.refinement.injections import INJECTIONS, check_weights, inject
+from pad_ray.refinement.injections import inject
 from pad_ray.refinement.repairs import (
     as_json,
     copies_of,
@@ -27,65 +23,14 @@ from pad_ray.refinement.repairs import (
     tasks_of,
     write_repairs,
 )
+from pad_ray.refinement.settings import DEFAULT_WEIGHTS, InjectionRun, InjectionSettings
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.sandbox import Sandbox
 from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons
-from pad_ray.storage import locate, locate_all, remove_folder
+from pad_ray.storage import locate, remove_folder
 from pad_ray.tasks import Task
 
 _COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program"]
-
-
-class InjectionRun(Settings):
-    """How verified programs are broken."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "actors", "rows_per_block"})
-
-    count: int = Field(4, ge=1)
-    """Broken programs made of each verified one."""
-    weights: dict[str, float] = Field(default_factory=dict)
-    """How often a kind of error is drawn, in place of its default; 0 leaves it out."""
-    combine: float = Field(0.1, ge=0, le=1)
-    """Share of programs that get a second error."""
-    seed: int = 0
-    """Of all injections, with the problem and its program."""
-    sandbox: SandboxSettings = SandboxSettings(cpu_s=0.5)
-    """Limits of one program's run."""
-    actors: int = Field(1, ge=1)
-    """Actors that inject and execute."""
-    rows_per_block: int = Field(4096, ge=1)
-    """Programs an interruption costs at most, per running task."""
-
-    @field_validator("weights")
-    @classmethod
-    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
-        try:
-            check_weights({**DEFAULT_WEIGHTS, **weights})
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("weights: ")) from None
-        return weights
-
-
-class InjectionSettings(InjectionRun):
-    """Break verified programs in the ways of small students, and execute what comes of it.
-
-    Writes verified/ (broken program, the interpreter's message, right program), rejected/ (edits
-    that leave the answer right, and repeats) and manifest.json.
-    """
-
-    runtime_fields: ClassVar[frozenset[str]] = InjectionRun.runtime_fields | {"data"}
-
-    data: list[Path] | Path
-    """Synthesis directory, or a list of them."""
-    out: Path
-    """Directory for verified/, rejected/ and manifest.json."""
-
-    @property
-    def folders(self) -> list[Path]:
-        return locate_all(self.data)
-
-
-DEFAULT_WEIGHTS = {name: injection.weight for name, injection in INJECTIONS.items()}
 
 
 class InjectionStage:

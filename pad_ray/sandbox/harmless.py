@@ -36,7 +36,10 @@ _INSTRUCTIONS = """
     POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE
 """
 _LISTED = frozenset(_INSTRUCTIONS.split())
-_ALLOWED_OPCODES = bytes(code for code, name in enumerate(dis.opname) if name in _LISTED)
+# Above 255 are names that Python's compiler has for itself; no code object holds them.
+_ALLOWED_OPCODES = bytes(
+    code for code, name in enumerate(dis.opname) if name in _LISTED and code < 256
+)
 
 SAFE_BUILTINS = frozenset(
     """

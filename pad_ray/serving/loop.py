@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pad_ray.decoding import Node, SearchSettings, Solution, Solver, Step
+from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job
+from pad_ray.decoding.search import Node
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.errors import PadError
 
 

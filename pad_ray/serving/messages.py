@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pad_ray.decoding import Node, SearchSettings, Solution, Step
+from pad_ray.decoding.hypothesis import Step
+from pad_ray.decoding.search import Node
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.solver import Solution
 from pad_ray.serving.errors import ApiError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.serve import metrics
 
-from pad_ray.decoding import Solution, Solver
+from pad_ray.decoding.solver import Solution, Solver
 
 # Ray types tag keys as tuples of one.
 _BY_STRATEGY: Any = ("student", "strategy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pad_ray.config import validate
-from pad_ray.decoding import SearchSettings
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES
 from pad_ray.errors import ConfigError
 from pad_ray.serving.errors import ApiError, bad_field

@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from pad_ray.decoding import Node, Solution, Step
+from pad_ray.decoding.hypothesis import Step
+from pad_ray.decoding.search import Node
+from pad_ray.decoding.solver import Solution
 from pad_ray.serving.messages import Answered, Ask
 from pad_ray.serving.schemas import NodeModel, OutcomeModel, SolveResponse, StepModel, Usage
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pad_ray.config import Settings
-from pad_ray.decoding import SearchSettings
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.judging import SandboxSettings
-from pad_ray.verifiers import ScorerSettings
+from pad_ray.verifiers.settings import ScorerSettings
 
 
 class StudentSettings(Settings):

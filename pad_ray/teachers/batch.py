@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
-
-from pydantic import Field, field_validator, model_validator
+from typing import Any, NamedTuple
 
 from pad_ray.config import resolve
 from pad_ray.errors import ConfigError, DataError
@@ -22,15 +20,13 @@ from pad_ray.problems import ProblemSettings
 from pad_ray.records import Problem, row_id
 from pad_ray.stages import CONFIG, open_stage
 from pad_ray.tasks.base import Exemplar
+from pad_ray.teachers.batch_settings import BatchSettings
 from pad_ray.teachers.chat_requests import CHARS_A_TOKEN, prompt_chars, sample_body
-from pad_ray.teachers.endpoint import EndpointSettings
-from pad_ray.teachers.prompts import PROMPTS, Format
+from pad_ray.teachers.prompts import PROMPTS
 
 __all__ = [
-    "BatchEndpoint",
     "BatchFile",
     "BatchRequest",
-    "BatchSettings",
     "batch_requests",
     "write_batch",
     "write_files",
@@ -38,49 +34,6 @@ __all__ = [
 
 _URL = "/v1/chat/completions"
 _FILES = "requests-*.jsonl"
-
-
-class BatchEndpoint(EndpointSettings):
-    """How the teacher samples; settings of a live connection are accepted and have no effect."""
-
-    base_url: str = "https://api.openai.com/v1"
-    """Address of the API that the printed commands name."""
-
-    @field_validator("n_per_request")
-    @classmethod
-    def _one_sample_a_request(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("a batch asks for one sample a request; leave it at 1")
-        return value
-
-
-class BatchSettings(ProblemSettings):
-    """Write the input files of an OpenAI batch, to be replayed by the teacher `recorded`."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "problems"})
-
-    endpoint: BatchEndpoint
-    """Model and sampling settings, as of the teacher `endpoint`."""
-    format: Format = "program"
-    """What is asked for: programs, or chains of thought ("cot") that end in the answer."""
-    samples: int = Field(1, ge=1)
-    """Samples asked for a problem, one request each."""
-    requests_per_file: int = Field(50_000, ge=1)
-    """Most requests a file; OpenAI takes 50,000."""
-    megabytes_per_file: float = Field(200, gt=0)
-    """Most megabytes (10^6 bytes) a file; OpenAI takes 200."""
-    out: Path
-    """Directory for requests-00000.jsonl … and manifest.json."""
-
-    @model_validator(mode="after")
-    def _file_holds_bytes(self) -> Self:
-        if self.bytes_per_file < 1:
-            raise ValueError("megabytes_per_file: is less than one byte")
-        return self
-
-    @property
-    def bytes_per_file(self) -> int:
-        return int(self.megabytes_per_file * 1_000_000)
 
 
 class BatchRequest(NamedTuple):

@@ -6,16 +6,18 @@ import ipaddress
 import json
 import os
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import openai
 from pydantic import ValidationError
 
 from pad_ray.errors import TeacherError
 from pad_ray.records import Completion
 from pad_ray.teachers.chat import ChatAnswer, one_line
 from pad_ray.teachers.endpoint_settings import EndpointAddress, EndpointSettings
+
+if TYPE_CHECKING:
+    import openai
 
 __all__ = ["EndpointClient", "RequestRefused"]
 
@@ -30,6 +32,9 @@ class EndpointClient:
     """The connection of one process to one address."""
 
     def __init__(self, address: EndpointAddress, settings: EndpointSettings) -> None:
+        # Takes a second, which those wait for who ask.
+        import openai
+
         self.address = address
         self.settings = settings
         self.key = _api_key(address)
@@ -69,6 +74,8 @@ class EndpointClient:
         raise AssertionError
 
     def _post(self, body: dict[str, Any], retries: int) -> bytes:
+        import openai
+
         client = self.client.with_options(max_retries=retries)
         try:
             raw = client.chat.completions.with_raw_response.create(

@@ -17,14 +17,8 @@ from pad_ray.decoding.search import Search, Trail
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.errors import TeacherError
 from pad_ray.records import Completion
-from pad_ray.students import (
-    DTYPES,
-    Student,
-    TargetFormat,
-    few_shot_preamble,
-    load_student,
-    prompt_fits,
-)
+from pad_ray.student_card import TargetFormat, few_shot_preamble
+from pad_ray.students import DTYPES, Student, load_student, prompt_fits
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format, exemplars_of_round

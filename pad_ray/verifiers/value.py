@@ -20,7 +20,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from pad_ray.errors import StudentError, reason_of
 from pad_ray.inference.rows import Rows
 from pad_ray.statements import split_steps
-from pad_ray.students import format_source, quieten, tokenise_source
+from pad_ray.student_card import format_source
+from pad_ray.students import quieten, tokenise_source
 from pad_ray.verifiers.base import Candidate, calibrated
 
 CARD_FILE = "pad_ray_verifier.json"

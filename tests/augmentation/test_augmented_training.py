@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.records import AUGMENTED_SCHEMA, JUDGED_SCHEMA, TrainingRow
-from pad_ray.training import TrainingSettings, kinds_of, read_rows
+from pad_ray.training import kinds_of, read_rows
 from pad_ray.training_data import held_questions, nested_subset, split_by_problem
+from pad_ray.training_settings import TrainingSettings
 
 # Whether a row is augmented, from which problem it is, and which problem it is itself.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(0, 60)), min_size=1)

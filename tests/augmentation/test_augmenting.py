@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from written import program
 
-from pad_ray.augmentation.augmenting import AugmentationRun, AugmentationSettings, augment
+from pad_ray.augmentation.augmenting import augment
+from pad_ray.augmentation.settings import AugmentationRun, AugmentationSettings
 from pad_ray.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
 from pad_ray.config import root_cause
 from pad_ray.errors import ConfigError, TeacherError

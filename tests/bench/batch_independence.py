@@ -10,7 +10,8 @@ import random
 
 import torch
 
-from pad_ray.decoding import SearchSettings, Solver
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.solver import Solver
 from pad_ray.tasks import get_task
 
 STRATEGIES = ("greedy", "beam", "stepwise", "diverse", "vote", "auto")

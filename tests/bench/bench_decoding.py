@@ -25,11 +25,14 @@ from rich.table import Table
 from torch.nn.utils.rnn import pad_sequence
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from pad_ray.decoding import SearchSettings, Solver, Weights
 from pad_ray.decoding.engine import Engine
-from pad_ray.students import Student, format_source, load_student, tokenise_source
+from pad_ray.decoding.settings import SearchSettings, Weights
+from pad_ray.decoding.solver import Solver
+from pad_ray.student_card import format_source
+from pad_ray.students import Student, load_student, tokenise_source
 from pad_ray.tasks import get_task
-from pad_ray.verifiers import Candidate, ScorerSettings
+from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.settings import ScorerSettings
 from pad_ray.verifiers.states import StateHead, save_state_head, student_mark
 from pad_ray.verifiers.value import make_value_model, save_value_model
 

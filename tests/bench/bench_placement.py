@@ -19,12 +19,13 @@ from ray import serve
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.decoding import SearchSettings, Solver, Weights
+from pad_ray.decoding.settings import SearchSettings, Weights
+from pad_ray.decoding.solver import Solver
 from pad_ray.sandbox import Limits, Outcome, Sandbox
 from pad_ray.students import load_student
 from pad_ray.tasks import get_task
-from pad_ray.verifiers import Candidate
 from pad_ray.verifiers.alignment import AlignmentScorer
+from pad_ray.verifiers.base import Candidate
 
 ROUNDS, QUESTIONS = 5, 8
 

@@ -24,7 +24,7 @@ from ray import serve
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.decoding import SearchSettings
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.serving import ServingSettings, build
 from pad_ray.serving.settings import DoorSettings, StudentSettings
 from pad_ray.tasks import get_task

@@ -28,7 +28,7 @@ from ray.cluster_utils import Cluster
 from shared_machines import AGAIN_IF_BUSY
 from small_students import Example, example, taught
 
-from pad_ray.decoding import SearchSettings
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.serving import ServingSettings, build
 from pad_ray.serving.settings import StudentSettings
 from pad_ray.students import save_student

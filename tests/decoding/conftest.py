@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from small_students import Example, example, misreading, taught
 
-from pad_ray.decoding import Solver
+from pad_ray.decoding.solver import Solver
 from pad_ray.students import Student
 
 

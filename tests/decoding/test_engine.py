@@ -9,12 +9,13 @@ import pytest
 import torch
 from small_students import Example, taught
 
-from pad_ray.decoding import Solver
 from pad_ray.decoding.drafts import Drafts
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.decoding.solver import Solver
 from pad_ray.statements import split_steps
-from pad_ray.students import Student, format_source, tokenise_source, tokenise_target
+from pad_ray.student_card import format_source
+from pad_ray.students import Student, tokenise_source, tokenise_target
 
 
 @pytest.fixture(scope="module", params=["lfm2", "t5"])

@@ -21,7 +21,8 @@ from transformers import (
 )
 
 from pad_ray.inference.rows import Rows, all_logits, next_token_logits
-from pad_ray.students import StudentCard, make_scratch_student
+from pad_ray.student_card import StudentCard
+from pad_ray.students import make_scratch_student
 
 VOCABULARY = 300
 SMALL = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64}

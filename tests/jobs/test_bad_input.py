@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pyarrow as pa
@@ -339,12 +340,15 @@ def test_mistake_is_one_line_of_a_process(here: Path, job: str, flags: str, said
     assert not (here / "out").exists()
 
 
-def test_student_that_only_a_worker_could_miss_is_one_line(here: Path) -> None:
+def test_student_that_only_a_worker_could_miss_is_one_line(
+    here: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry: Job[Any] = runpy.run_path(str(JOBS / "evaluate.py"))["JOB"]
     flags = ["--task", "coin_flip", "--count", "2", "--student", "gone/model", "--out", "out"]
-    ran = subprocess.run(
-        [sys.executable, str(JOBS / "evaluate.py"), *flags], capture_output=True, text=True
-    )
-    assert_one_line("evaluate", "cannot load 'gone/model'", ran.stderr, ran.returncode)
+    with pytest.raises(SystemExit) as exited:
+        entry.main(flags)
+    said = "cannot load 'gone/model'"
+    assert_one_line("evaluate", said, capsys.readouterr().err, exited.value.code)
 
 
 def test_every_job_is_tested() -> None:
@@ -356,3 +360,47 @@ def test_a_job_bears_its_file_s_name(path: Path) -> None:
     entry = runpy.run_path(str(path))["JOB"]
     assert (entry.name, entry.model.__doc__ is not None) == (path.stem, True)
     assert path.read_text().endswith('if __name__ == "__main__":\n    JOB.main()\n')
+
+
+@pytest.mark.parametrize("path", sorted(JOBS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_job_s_call_is_there(path: Path) -> None:
+    entry = runpy.run_path(str(path))["JOB"]
+    assert callable(resolve_name(entry.run))
+
+
+def test_settings_wait_for_nothing_heavy() -> None:
+    """One process asks every job for its help and makes a mistake in its settings."""
+    ask = (
+        "import contextlib, io, runpy, sys\n"
+        "from pad_ray.errors import ConfigError\n"
+        "for path in sys.argv[1:]:\n"
+        "    job = runpy.run_path(path)['JOB']\n"
+        "    for flags, end in ((['--help'], SystemExit), (['--nothing', '1'], ConfigError)):\n"
+        "        with contextlib.suppress(end), contextlib.redirect_stdout(io.StringIO()):\n"
+        "            job.parse(flags)\n"
+        "            raise AssertionError(path)\n"
+        "    heavy = set(sys.modules) & set(\n"
+        "        'torch ray transformers deepspeed datasets openai pandas'.split()\n"
+        "    )\n"
+        "    assert not heavy, (path, heavy)\n"
+        "print('all')\n"
+    )
+    paths = sorted(map(str, JOBS.glob("*.py")))
+    ran = subprocess.run([sys.executable, "-c", ask, *paths], capture_output=True, text=True)
+    assert ran.stdout == "all\n", ran.stderr
+
+
+def test_output_that_ray_would_delete_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ray job submit --working-dir` runs a job where Ray has unpacked that directory."""
+    unpacked = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    unpacked.mkdir(parents=True)
+    monkeypatch.chdir(unpacked)
+    entry: Job[Any] = runpy.run_path(str(JOBS / "synthesize.py"))["JOB"]
+    for out in ("data", str(unpacked / "data")):
+        with pytest.raises(SystemExit) as exited:
+            entry.main([*COINS.split(), "--out", out])
+        said = f"out: {out} would be deleted with the job's folder"
+        assert_one_line("synthesize", said, capsys.readouterr().err, exited.value.code)
+        assert not (unpacked / "data").exists()

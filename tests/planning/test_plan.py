@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from pad_ray.errors import ConfigError
-from pad_ray.planning import PlanSettings, plan
+from pad_ray.planning.plan import plan
 from pad_ray.planning.report import Plan
+from pad_ray.planning.settings import PlanSettings
 from tests.teachers.openai_server import Call, Reply, as_asked, openai_server
 
 SCRIPTED = {"task": "arithmetic", "teacher": "scripted", "faults": {"wrong_number": 0.2}}
@@ -112,7 +113,8 @@ def test_a_pipeline_on_this_machine(local_ray: None, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_training_on_a_sample_of_its_rows(local_ray: None, tmp_path: Path) -> None:
-    from pad_ray.synthesis import SynthesisSettings, synthesize
+    from pad_ray.synthesis import synthesize
+    from pad_ray.synthesis_settings import SynthesisSettings
 
     data = tmp_path / "data"
     synthesize(SynthesisSettings(**SCRIPTED, count=200, out=data))

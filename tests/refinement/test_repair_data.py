@@ -13,18 +13,14 @@ import pytest
 
 from pad_ray.errors import ConfigError, DataError
 from pad_ray.records import JUDGED_SCHEMA, REPAIR_SCHEMA
-from pad_ray.refinement.failures import (
-    FailureRun,
-    FailureSettings,
-    closest,
-    collect_failures,
-    judge_failures,
-)
-from pad_ray.refinement.injecting import InjectionRun, InjectionSettings, inject_errors
+from pad_ray.refinement.failures import closest, collect_failures, judge_failures
+from pad_ray.refinement.injecting import inject_errors
+from pad_ray.refinement.settings import FailureRun, FailureSettings, InjectionRun, InjectionSettings
 from pad_ray.sandbox import Limits, Sandbox
 from pad_ray.stages import read_manifest
-from pad_ray.students import describe_error, format_repair
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.student_card import describe_error, format_repair
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training_data import mix_repairs, read_repair_rows, read_training_rows
 
 PROGRAM = "def solution():\n    a = 3\n    b = a + 4\n    return b"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def assert_same_in_both_lanes(sandbox: Sandbox, programs: Sequence[str]) -> list
 @pytest.fixture(scope="module")
 def small() -> Iterator[Sandbox]:
     with Sandbox(SMALL) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def unhurried() -> Iterator[Sandbox]:
+    """For programs that must end of themselves, however slow the machine is."""
+    with Sandbox(replace(SMALL, cpu_s=20, wall_s=60)) as sandbox:
         yield sandbox
 
 
@@ -103,10 +111,10 @@ RING = "ring = ['x' * ({0} << 10)]\nring.append(ring)\ndef solution(): return 1"
         body("print([0] * 100000)\nreturn len(str([0] * 1000000))"),
     ],
 )
-def test_memory_that_a_neighbour_holds_changes_no_outcome(small: Sandbox, victim: str) -> None:
-    alone = described(small.run([victim]))
+def test_memory_that_a_neighbour_holds_changes_no_outcome(unhurried: Sandbox, victim: str) -> None:
+    alone = described(unhurried.run([victim]))
     for size in (*range(8 << 10, 64 << 10, 6 << 10), *range(62 << 10, 64 << 10, 64)):
-        found = described(small.run([RING.format(size), victim, victim]))
+        found = described(unhurried.run([RING.format(size), victim, victim]))
         assert found[1:] == alone * 2, size
 
 

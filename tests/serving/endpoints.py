@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from pad_ray.decoding import SearchSettings
+from pad_ray.decoding.settings import SearchSettings
 from pad_ray.serving import ServingSettings
 from pad_ray.serving.settings import DoorSettings, StudentSettings
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from small_students import Example, example
 
-from pad_ray.decoding import SearchSettings, Solver
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.solver import Solver
 from pad_ray.errors import ConfigError
 from pad_ray.serving.loop import DecodingLoop, Listener, LoopClosedError
 

@@ -41,11 +41,11 @@ def test_metrics_that_the_dashboard_draws_are_exported(
 def test_logs_hold_ids_and_no_question(endpoint: Endpoint, examples: list[Example]) -> None:
     with endpoint.client() as client:
         found = client.post("/v1/solve", json={"question": examples[2].question}).json()
-    folders = Path("/tmp/ray").glob("session_*/logs/serve")
-    newest = max(folders, key=lambda folder: folder.stat().st_mtime)
+    session = ray._private.worker._global_node.get_session_dir_path()
+    logs = Path(session) / "logs" / "serve"
     deadline = time.monotonic() + 20
     while True:
-        texts = [file.read_text() for file in newest.glob("replica_pad-ray_*.log")]
+        texts = [file.read_text() for file in logs.glob("replica_pad-ray_*.log")]
         lines = [line for text in texts for line in text.splitlines() if found["id"] in line]
         if lines:
             break

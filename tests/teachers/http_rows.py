@@ -11,7 +11,8 @@ from ray.data.llm import HttpRequestProcessorConfig, build_processor
 from pad_ray.problems import REQUEST_SCHEMA
 from pad_ray.tasks import Task
 from pad_ray.teachers.prompts import chat_messages
-from pad_ray.teachers.vllm import VLLMSettings, complete_rows, engine_answer, sampling_params
+from pad_ray.teachers.vllm import complete_rows, engine_answer, sampling_params
+from pad_ray.teachers.vllm_settings import VLLMSettings
 
 
 def http_request(row: dict[str, Any], asked: VLLMSettings, task: Task, seed: int) -> dict[str, Any]:

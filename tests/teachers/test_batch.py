@@ -17,10 +17,12 @@ from pad_ray.config import parse_settings
 from pad_ray.errors import ConfigError, DataError
 from pad_ray.records import Problem
 from pad_ray.stages import read_manifest
-from pad_ray.synthesis import SynthesisSettings, synthesize
+from pad_ray.synthesis import synthesize
+from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import Exemplar
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.batch import BatchSettings, batch_requests, write_batch, write_files
+from pad_ray.teachers.batch import batch_requests, write_batch, write_files
+from pad_ray.teachers.batch_settings import BatchSettings
 from pad_ray.teachers.endpoint import EndpointTeacher
 from pad_ray.teachers.prompts import TEXT_RULES
 from pad_ray.teachers.recorded import RecordedTeacher

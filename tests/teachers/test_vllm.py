@@ -28,12 +28,8 @@ from pad_ray.records import Problem
 from pad_ray.tasks import get_task
 from pad_ray.teachers.chat_requests import request_seed
 from pad_ray.teachers.prompts import chat_messages
-from pad_ray.teachers.vllm import (
-    VLLMSettings,
-    VLLMTeacher,
-    apply_vllm,
-    check_vllm,
-)
+from pad_ray.teachers.vllm import VLLMTeacher, apply_vllm, check_vllm
+from pad_ray.teachers.vllm_settings import VLLMSettings
 from tests.teachers.http_rows import over_http
 from tests.teachers.openai_server import PROGRAM, Call, Reply, chat, failure, openai_server
 
@@ -122,6 +118,7 @@ def prompt_tokens(model: Path, problem: Problem, shots: int = 4, **variables: st
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+@pytest.mark.slow
 def test_rows_pass_rays_engine_stage(
     local_ray: None, engine: None, model: Path, tmp_path: Path
 ) -> None:
@@ -182,6 +179,7 @@ def test_an_engine_that_does_not_start_is_one_line(
     assert "max_modle_len" in str(mistake) and "\n" not in str(mistake)
 
 
+@pytest.mark.slow
 def test_rows_and_checkpoints_hold_over_http(local_ray: None, tmp_path: Path) -> None:
     asked = problems(6)
     silent, bad = asked[1].question, asked[2].question

@@ -11,9 +11,10 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from pad_ray.errors import StudentError
-from pad_ray.students import StudentCard, make_scratch_student
-from pad_ray.verifiers import AlignmentScorer, Candidate
-from pad_ray.verifiers.alignment import sentences
+from pad_ray.student_card import StudentCard
+from pad_ray.students import make_scratch_student
+from pad_ray.verifiers.alignment import AlignmentScorer, sentences
+from pad_ray.verifiers.base import Candidate
 
 QUESTION = "Tom has 3 pens. He buys 5 more pens! How many pens has Tom in all?"
 CPU = torch.device("cpu")

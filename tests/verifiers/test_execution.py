@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from pad_ray.sandbox import Sandbox
-from pad_ray.verifiers import Candidate, ExecutionScorer
-from pad_ray.verifiers.execution import NEGATIVE, REPEATED
+from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.execution import NEGATIVE, REPEATED, ExecutionScorer
 
 HEAD = "def solution():\n    a = 3\n"
 

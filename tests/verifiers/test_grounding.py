@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pad_ray.statements import split_steps
 from pad_ray.tasks import get_task
-from pad_ray.verifiers import Candidate, GroundingScorer
-from pad_ray.verifiers.grounding import UNSTATED, UNUSED
+from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.grounding import UNSTATED, UNUSED, GroundingScorer
 
 ASKED = "Ann has 8 boxes of 12 pens. She gives 5 away, and 20% of the rest dry out. How many?"
 HEAD = "def solution():\n    boxes = 8\n"

@@ -12,17 +12,20 @@ import pytest
 import torch
 from small_students import llama_like, taught
 
-from pad_ray.decoding import Solver, Weights
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.scheduler import Scheduler
+from pad_ray.decoding.settings import Weights
+from pad_ray.decoding.solver import Solver
 from pad_ray.errors import StudentError
 from pad_ray.state_fitting import fit_head, logits_of, read_states
-from pad_ray.students import Student, StudentCard, make_scratch_student
+from pad_ray.student_card import StudentCard
+from pad_ray.students import Student, make_scratch_student
 from pad_ray.verifier_data import JudgedProgram
-from pad_ray.verifiers import ScorerSettings, StateScorer
+from pad_ray.verifiers.settings import ScorerSettings
 from pad_ray.verifiers.states import (
     STATES_FILE,
     StateHead,
+    StateScorer,
     load_state_head,
     save_state_head,
     student_mark,

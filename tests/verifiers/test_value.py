@@ -17,7 +17,8 @@ from small_students import llama_like
 
 from pad_ray.errors import StudentError
 from pad_ray.statements import split_steps
-from pad_ray.students import StudentCard, make_scratch_student, save_student
+from pad_ray.student_card import StudentCard
+from pad_ray.students import make_scratch_student, save_student
 from pad_ray.verifier_training import (
     auc,
     auc_within,
@@ -25,8 +26,9 @@ from pad_ray.verifier_training import (
     measure_values,
     platt,
 )
-from pad_ray.verifiers import Candidate, ValueScorer
+from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.value import (
+    ValueScorer,
     Verifier,
     load_value_model,
     make_value_model,

@@ -1,0 +1,21 @@
+"""How one question is asked."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.verifiers.settings import ScorerSettings
+
+
+class AskSettings(SearchSettings):
+    """Ask a student one question: its program and the program's value, or its text and answer."""
+
+    question: str
+    """The question."""
+    student: str
+    """Student folder, hub id or .gguf file."""
+    scorers: ScorerSettings = ScorerSettings()
+    """Where the judges of steps come from."""
+    show_tree: bool = Field(False)
+    """Print every step that was proposed, how it was judged and why it lost."""

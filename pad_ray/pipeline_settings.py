@@ -1,0 +1,29 @@
+"""All stages of a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pad_ray.config import Settings
+from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.synthesis_settings import SynthesisRun
+from pad_ray.training_settings import TrainingHyperparameters
+
+
+class PipelineSettings(Settings):
+    """Run every stage in order into one directory; run again, it skips what is complete."""
+
+    out: Path
+    """Directory for the stages, report.html and metrics.json."""
+    title: str = "Program-aided Distillation"
+    """Heading of the report."""
+    synthesis: list[SynthesisRun] = Field(min_length=1)
+    """Problems and teachers; all verified rows are trained on together."""
+    training: TrainingHyperparameters = TrainingHyperparameters()
+    """How the student is fine-tuned."""
+    evaluation: list[EvaluationRun] = Field(min_length=1)
+    """Problem sets that the student answers."""
+    ask: str | None = None
+    """Question shown in the closing line, as an example of asking the student."""

@@ -1,0 +1,141 @@
+"""How errors are injected, failures collected and rounds of both run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from pad_ray.config import Settings
+from pad_ray.errors import ConfigError
+from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.judging import SandboxSettings
+from pad_ray.problems import ProblemSettings
+from pad_ray.refinement.injections import INJECTIONS, check_weights
+from pad_ray.storage import locate_all
+from pad_ray.teachers.student_settings import SamplingSettings
+from pad_ray.training_settings import TrainingHyperparameters
+
+
+class InjectionRun(Settings):
+    """How verified programs are broken."""
+
+    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "actors", "rows_per_block"})
+
+    count: int = Field(4, ge=1)
+    """Broken programs made of each verified one."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """How often a kind of error is drawn, in place of its default; 0 leaves it out."""
+    combine: float = Field(0.1, ge=0, le=1)
+    """Share of programs that get a second error."""
+    seed: int = 0
+    """Of all injections, with the problem and its program."""
+    sandbox: SandboxSettings = SandboxSettings(cpu_s=0.5)
+    """Limits of one program's run."""
+    actors: int = Field(1, ge=1)
+    """Actors that inject and execute."""
+    rows_per_block: int = Field(4096, ge=1)
+    """Programs an interruption costs at most, per running task."""
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        try:
+            check_weights({**DEFAULT_WEIGHTS, **weights})
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("weights: ")) from None
+        return weights
+
+
+class InjectionSettings(InjectionRun):
+    """Break verified programs in the ways of small students, and execute what comes of it.
+
+    Writes verified/ (broken program, the interpreter's message, right program), rejected/ (edits
+    that leave the answer right, and repeats) and manifest.json.
+    """
+
+    runtime_fields: ClassVar[frozenset[str]] = InjectionRun.runtime_fields | {"data"}
+
+    data: list[Path] | Path
+    """Synthesis directory, or a list of them."""
+    out: Path
+    """Directory for verified/, rejected/ and manifest.json."""
+
+    @property
+    def folders(self) -> list[Path]:
+        return locate_all(self.data)
+
+
+DEFAULT_WEIGHTS = {name: injection.weight for name, injection in INJECTIONS.items()}
+
+
+class FailureRun(Settings):
+    """Which of a student's failures become repairs."""
+
+    wrong_answers: bool = False
+    """Keep programs that run and return a wrong value too, shown to the student as WrongAnswer.
+    Nothing tells such a program at inference, unless a verifier does."""
+    per_problem: int = Field(4, ge=1)
+    """Most failures of one problem."""
+
+
+class FailureSettings(FailureRun):
+    """Pair a student's failed programs with verified programs of the same problems.
+
+    Writes verified/ (failed program, the interpreter's message, the right program that is closest
+    by edit distance), rejected/ and manifest.json.
+    """
+
+    runtime_fields: ClassVar[frozenset[str]] = FailureRun.runtime_fields | {"samples", "data"}
+
+    samples: list[Path] | Path
+    """Synthesis directory of `--teacher student`, or a list of them."""
+    data: list[Path] | Path = Field(default_factory=list)
+    """Synthesis directories with right programs, beside the student's own."""
+    out: Path
+    """Directory for verified/, rejected/ and manifest.json."""
+
+
+class SamplingRun(ProblemSettings):
+    """Training problems that each round's student writes samples for."""
+
+    samples: int = Field(4, ge=1)
+    """Programs a problem."""
+    sampling: SamplingSettings = SamplingSettings()
+    """How they are drawn."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Limits of one program's run."""
+    teacher_actors: int = Field(1, ge=1)
+    """Actors that hold the student."""
+    sandbox_actors: int = Field(1, ge=1)
+    """Actors that run programs."""
+    rows_per_block: int = Field(256, ge=1)
+    """Rows an interruption costs at most, per running task."""
+
+
+class RefinementSettings(Settings):
+    """Teach a student to repair its programs, in rounds; run again, it skips what is complete.
+
+    Round 0 trains on the verified programs and on injected errors. Every later round samples the
+    last student, pairs its failures with right programs, and trains on those too.
+    """
+
+    data: list[Path] | Path
+    """Synthesis directories: what the student learns to write, and the right side of repairs."""
+    out: Path
+    """Directory for all stages and rounds.json."""
+    injection: InjectionRun = InjectionRun()
+    """How verified programs are broken."""
+    failures: FailureRun = FailureRun()
+    """Which of the student's own failures are learned from."""
+    sampling: list[SamplingRun] = Field(min_length=1)
+    """Problems that each round's student is sampled on."""
+    training: TrainingHyperparameters = TrainingHyperparameters(format="repair")
+    """How each round's student is trained."""
+    start: Literal["base", "previous"] = "base"
+    """What a round's training starts from: the base student, or the last round's."""
+    rounds: int = Field(2, ge=0)
+    """Rounds after round 0."""
+    evaluation: list[EvaluationRun] = Field(min_length=1)
+    """Problem sets that each round's student answers, with strategy repair."""
