@@ -23,7 +23,9 @@ from pad_ray.errors import ConfigError
 from pad_ray.records import Problem
 from pad_ray.student_card import TargetFormat
 from pad_ray.students import Student, prompt_fits, tokenise_target
-from pad_ray.teachers import RationaleTeacher, Request, ScriptedTeacher
+from pad_ray.teachers.base import Request
+from pad_ray.teachers.rationale import RationaleTeacher
+from pad_ray.teachers.scripted import ScriptedTeacher
 from pad_ray.teachers.student import Sampling
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 from pad_ray.verifiers.alignment import load_encoder

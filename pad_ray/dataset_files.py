@@ -24,7 +24,7 @@ from pad_ray.parquet_folder import (
     view_of,
     writing,
 )
-from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.storage import is_remote
 
 __all__ = ["JudgedRows", "repeats_query"]

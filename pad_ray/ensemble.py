@@ -20,7 +20,7 @@ from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.errors import ConfigError, DataError
 from pad_ray.evaluation import measure, print_table
 from pad_ray.evaluation_settings import EnsembleSettings
-from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import input_fingerprints, open_stage, read_manifest
 
 __all__ = ["elect", "vote_together"]

@@ -25,10 +25,12 @@ from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.errors import ConfigError
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.intervals import mean_interval
-from pad_ray.judging import ProgramJudge, SandboxSettings, TextJudge
-from pad_ray.problems import COMPLETED_SCHEMA, request_tables
+from pad_ray.judging import ProgramJudge, TextJudge
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.repair_accounting import print_repairs, repair_metrics
+from pad_ray.requests import request_tables
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
+from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.stages import Stage, open_stage
 from pad_ray.step_accounting import step_metrics
 from pad_ray.student_card import StudentCard, few_shot_preamble

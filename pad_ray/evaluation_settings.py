@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pad_ray.config import Settings
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.judging import SandboxSettings
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.problems import ProblemSettings
 from pad_ray.tasks import Split
 from pad_ray.verifiers.settings import ScorerSettings

@@ -12,16 +12,9 @@ from typing import Any
 from pad_ray.config import resolve, resolve_all
 from pad_ray.dataset_card import CARD, KINDS, DataFile, card_data, holds_texts, licence_of
 from pad_ray.errors import ConfigError, DataError
-from pad_ray.export_rows import (
-    Layout,
-    Row,
-    RowWriter,
-    Tally,
-    Written,
-    chosen_rows,
-    in_validation,
-)
-from pad_ray.export_settings import ExportSettings
+from pad_ray.export_layout import Layout, layout_of
+from pad_ray.export_rows import Row, RowWriter, Tally, chosen_rows, in_validation
+from pad_ray.export_settings import ExportSettings, Written
 from pad_ray.hub import HubRepository, open_repository
 from pad_ray.pages import code_fence, page_template, yaml_text
 from pad_ray.stages import (
@@ -99,7 +92,7 @@ def _export(
     written = sources[0].written
     if any(source.written != written for source in sources):
         raise DataError("data: both programs and chains of thought; export each by itself")
-    layout = settings.layout(written)
+    layout = layout_of(settings, written)
     rows = chosen_rows(folders, written, settings.choice, tally)
     first = next(rows, None)
     if first is None:

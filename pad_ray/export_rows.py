@@ -11,45 +11,26 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pad_ray.errors import DataError, reason_of
+from pad_ray.export_settings import Choice, Written
 
 __all__ = [
-    "Choice",
-    "ExportFormat",
-    "Layout",
     "RowWriter",
     "Tally",
-    "Written",
     "chosen_rows",
     "in_validation",
 ]
 
-ExportFormat = Literal["messages", "prompt_completion", "alpaca"]
 Row = dict[str, Any]
 
 COLUMNS = ("row_id", "problem_id", "question", "program_key", "pass_rate")
-Written = Literal["program", "chain_of_thought"]
-_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _BATCH = 8_192
 _HASH_RANGE = 2**64
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which verified rows are taken: pass rates are shares, both bounds included."""
-
-    per_problem: int | None
-    pass_rate_min: float
-    pass_rate_max: float
-
-    @property
-    def asks_pass_rate(self) -> bool:
-        return self.pass_rate_min > 0 or self.pass_rate_max < 1
 
 
 @dataclass
@@ -134,53 +115,6 @@ def in_validation(question: str, fraction: float) -> bool:
     """
     digest = hashlib.sha256(question.strip().encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * _HASH_RANGE
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a row is laid out for a trainer; `system` and `instruction` may be empty."""
-
-    written: Written
-    format: ExportFormat
-    fenced: bool
-    instruction: str
-    system: str
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns of an example."""
-        text = pa.string()
-        match self.format:
-            case "messages":
-                columns = [("messages", _MESSAGES)]
-            case "prompt_completion":
-                columns = [("prompt", _MESSAGES), ("completion", _MESSAGES)]
-            case "alpaca":
-                columns = [("instruction", text), ("input", text), ("output", text)]
-                columns += [("system", text)] if self.system else []
-        return pa.schema([*columns, ("problem_id", text)])
-
-    def example(self, row: Row) -> Row:
-        """Return a row as an example of `schema`."""
-        question, answer = row["question"].strip(), row[self.written].strip()
-        if self.fenced and self.written == "program":
-            answer = f"```python\n{answer}\n```"
-        key = {"problem_id": row["problem_id"]}
-        if self.format == "alpaca":
-            asked = [self.instruction, question] if self.instruction else [question, ""]
-            example = dict(zip(("instruction", "input"), asked, strict=True)) | {"output": answer}
-            return example | ({"system": self.system} if self.system else {}) | key
-        parts = [self.instruction, question] if self.instruction else [question]
-        prompt = [_message("system", self.system)] if self.system else []
-        prompt.append(_message("user", "\n\n".join(parts)))
-        completion = [_message("assistant", answer)]
-        if self.format == "messages":
-            return {"messages": prompt + completion} | key
-        return {"prompt": prompt, "completion": completion} | key
-
-
-def _message(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
 
 
 @dataclass

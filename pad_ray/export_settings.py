@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pad_ray.config import Settings
-from pad_ray.export_rows import (
-    Choice,
-    ExportFormat,
-    Layout,
-    Written,
-)
 
 
 class ExportSettings(Settings):
@@ -64,17 +59,25 @@ class ExportSettings(Settings):
             )
         return self
 
-    def layout(self, written: Written) -> Layout:
-        """Return how rows are laid out of which `written` is learned."""
-        asked = _INSTRUCTIONS[written] if self.instruction is None else self.instruction
-        return Layout(written, self.format, self.fenced, asked.strip(), self.system.strip())
-
     @property
     def choice(self) -> Choice:
         return Choice(self.per_problem, self.pass_rate_min, self.pass_rate_max)
 
 
-_INSTRUCTIONS: dict[Written, str] = {
-    "program": "Write a Python function solution() that returns the answer.",
-    "chain_of_thought": 'Reason step by step, and end with "The answer is X."',
-}
+ExportFormat = Literal["messages", "prompt_completion", "alpaca"]
+
+
+Written = Literal["program", "chain_of_thought"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which verified rows are taken: pass rates are shares, both bounds included."""
+
+    per_problem: int | None
+    pass_rate_min: float
+    pass_rate_max: float
+
+    @property
+    def asks_pass_rate(self) -> bool:
+        return self.pass_rate_min > 0 or self.pass_rate_max < 1

@@ -14,9 +14,9 @@ from ray.util.metrics import Counter
 
 from pad_ray.journal import Journal, Sample
 from pad_ray.ledger import LedgerLike, Rates
-from pad_ray.problems import COMPLETED_SCHEMA
-from pad_ray.records import PROBLEM_SCHEMA, Completion, Problem
-from pad_ray.teachers import PaidTeacher, Request, Schedule, Teacher
+from pad_ray.records import Completion, Problem
+from pad_ray.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
+from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]
 

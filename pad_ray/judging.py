@@ -7,80 +7,25 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import Field
 
 from pad_ray.answers import judged_answer
-from pad_ray.config import Settings
 from pad_ray.errors import ResourceError
 from pad_ray.extraction import extract_program
+from pad_ray.judging_settings import Rule, SandboxSettings
 from pad_ray.ledger import LedgerLike
 from pad_ray.programs import near_key, program_key
-from pad_ray.records import JUDGED_SCHEMA, Outcome
-from pad_ray.sandbox import Limits, Sandbox, SandboxError
+from pad_ray.records import Outcome
+from pad_ray.sandbox import Sandbox, SandboxError
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
 
 if TYPE_CHECKING:
     from ray.util import metrics
-
-
-class SandboxSettings(Settings):
-    """Limits of one program's run."""
-
-    wall_s: float = Field(5.0, gt=0)
-    """Seconds of wall time."""
-    cpu_s: float = Field(2.0, gt=0)
-    """Seconds of CPU time."""
-    memory_mb: int = Field(256, ge=16)
-    """Megabytes of address space beyond the interpreter's own."""
-    output_kb: int = Field(64, ge=1)
-    """Kilobytes of a returned value, and of printed text."""
-    required: tuple[str, ...] = ()
-    """Layers without which nothing runs, besides seccomp: landlock, unprivileged_user."""
-    modules: tuple[str, ...] = ()
-    """What programs may import besides parts of the standard library: sympy, dateutil, numpy."""
-
-    def limits(self) -> Limits:
-        """Return the limits as the sandbox takes them."""
-        return Limits(
-            wall_s=self.wall_s,
-            cpu_s=self.cpu_s,
-            memory_mb=self.memory_mb,
-            output_kb=self.output_kb,
-            required=frozenset(self.required),
-        )
-
-    def sandbox(self) -> Sandbox:
-        """Return a sandbox for these settings; the caller closes it."""
-        return Sandbox(self.limits(), modules=self.modules)
-
-
-class JudgingSettings(Settings):
-    """How programs are run, and which are kept."""
-
-    sandbox: SandboxSettings = SandboxSettings()
-    """Limits of one program's run."""
-    accept: Literal["exact", "rounded"] = "exact"
-    """Which answers are right: as the gold one, or (the paper's rule) once both are rounded."""
-    near_duplicates: Literal["keep", "drop"] = "keep"
-    """Whether a problem keeps right programs that differ in no calculation."""
-
-    @property
-    def rule(self) -> Rule:
-        return Rule(self.accept, self.near_duplicates == "drop")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When a program is kept: whose answers count as right, and whether near-duplicates matter."""
-
-    accept: Literal["exact", "rounded"] = "exact"
-    near_keys: bool = False
 
 
 class ProgramJudge:

@@ -27,8 +27,8 @@ from pad_ray.journal import spent_in
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.ledger import SharedLedger, Totals, share_ledger
 from pad_ray.parquet_folder import null_count, rows_of
-from pad_ray.problems import request_tables
-from pad_ray.records import PROBLEM_SCHEMA, Problem
+from pad_ray.records import Problem
+from pad_ray.requests import request_tables
 from pad_ray.rowflow import (
     REQUESTS,
     ActorStage,
@@ -38,12 +38,13 @@ from pad_ray.rowflow import (
     write_requests,
 )
 from pad_ray.runtime import connect
+from pad_ray.schemas import PROBLEM_SCHEMA
 from pad_ray.stages import Stage, open_stage, print_reasons, write_json
 from pad_ray.step_accounting import steps_line
 from pad_ray.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import ProblemCounts, Task, get_task
-from pad_ray.teachers import Teacher
+from pad_ray.teachers.base import Teacher
 from pad_ray.teachers.making import make_teacher
 from pad_ray.teachers.vllm import VLLMTeacher
 

@@ -8,20 +8,18 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from pad_ray.contamination import evaluation_file
-from pad_ray.judging import JudgingSettings
+from pad_ray.judging_settings import JudgingSettings
 from pad_ray.ledger import Budget
 from pad_ray.problems import ProblemSettings
 from pad_ray.stages import file_fingerprint
 from pad_ray.storage import locate, locate_all
 from pad_ray.tasks import get_task
-from pad_ray.teachers import (
-    EndpointSettings,
-    Schedule,
-    StudentTeacherSettings,
-)
+from pad_ray.teachers.base import Schedule
+from pad_ray.teachers.endpoint_settings import EndpointSettings
 from pad_ray.teachers.prompts import Format
-from pad_ray.teachers.recorded import recorded_files
+from pad_ray.teachers.recorded_files import recorded_files
 from pad_ray.teachers.scripted import DEFAULT_FAULTS
+from pad_ray.teachers.student_settings import StudentTeacherSettings
 from pad_ray.teachers.vllm_settings import VLLMSettings
 
 Pool = PositiveInt | tuple[PositiveInt, PositiveInt]

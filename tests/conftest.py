@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +17,6 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Browser
 
 # A shared machine may pause for longer than any deadline.
@@ -41,16 +42,24 @@ os.environ.update(
 FEW = 20
 
 
-# Folders whose files share what is dear to make: a taught student, an application that serves.
-TOGETHER = ("tests/decoding/", "tests/serving/")
+# Files whose tests need the session's Ray.
+ON_RAY = re.compile(r"\b(local_ray|one_worker|Endpoint)\b")
+
+
+@cache
+def scope_of(file: str) -> str:
+    """Return the name of the tests that stay together: a file, the decoder's, those on Ray."""
+    if ON_RAY.search(Path(file).read_text()):
+        # A second Ray would take memory and cores from the first.
+        return "on Ray"
+    return "decoding" if file.startswith("tests/decoding/") else file
 
 
 class ByFile(LoadScopeScheduling):
-    """Gives all tests of a file to one process, and all of a folder that shares its fixtures."""
+    """Gives tests that share what is dear to make to one process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folders = [folder for folder in TOGETHER if nodeid.startswith(folder)]
-        return folders[0] if folders else nodeid.partition("::")[0]
+        return scope_of(nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

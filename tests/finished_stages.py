@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 from pad_ray import synthesis
 from pad_ray.config import Settings
 from pad_ray.generation import TeacherStage
-from pad_ray.judging import ProgramJudge, SandboxSettings
+from pad_ray.judging import ProgramJudge
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.ledger import Ledger
-from pad_ray.problems import request_tables
 from pad_ray.report import StageResult
+from pad_ray.requests import request_tables
 from pad_ray.stages import Stage, open_stage
 from pad_ray.synthesis import Round
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import get_task
-from pad_ray.teachers import Teacher
-from pad_ray.teachers.base import NO_SCHEDULE
+from pad_ray.teachers.base import NO_SCHEDULE, Teacher
 from pad_ray.teachers.making import make_teacher
 
 QUICK = {"wall_s": 0.2, "cpu_s": 0.2}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.calculations import StepCounts, calculations, count_steps
-from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.step_accounting import record_steps, step_metrics
 
 NUMBERS = st.integers(1, 10**6)

@@ -17,7 +17,7 @@ from pad_ray.asking_settings import AskSettings
 from pad_ray.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.errors import ConfigError, DataError, PadError, TeacherError
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.judging import SandboxSettings
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training_settings import TrainingSettings
@@ -218,7 +218,7 @@ def failing_stage(error: PadError, at_start: bool) -> type:
     return Stage
 
 
-@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("at_start", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize(
     "mistake",
     [

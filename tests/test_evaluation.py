@@ -14,9 +14,9 @@ from pad_ray.config import root_cause, validate
 from pad_ray.errors import ConfigError, StudentError
 from pad_ray.evaluation import evaluate, failure_classes, measure, table_rows
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.judging import ProgramJudge, Rule, SandboxSettings, TextJudge
-from pad_ray.problems import COMPLETED_SCHEMA
-from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.judging import ProgramJudge, TextJudge
+from pad_ray.judging_settings import Rule, SandboxSettings
+from pad_ray.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.student_card import StudentCard
 from pad_ray.students import make_scratch_student, save_student
 from pad_ray.tasks import get_task
@@ -218,6 +218,7 @@ def test_students_are_asked_every_problem_once(
     assert capsys.readouterr().out.count("nothing to do") == 2
 
 
+@pytest.mark.slow
 def test_search_leaves_its_tree_for_the_report(
     local_ray: None, untrained: list[str], tmp_path: Path
 ) -> None:

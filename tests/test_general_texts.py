@@ -99,6 +99,7 @@ def test_bad_texts_are_refused_in_a_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_cannot_teach_is_refused(
     local_ray: None, one_worker: Path, training_data: Path, tmp_path: Path
 ) -> None:

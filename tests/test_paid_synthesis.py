@@ -99,6 +99,7 @@ def test_a_budget_stops_the_run_and_a_higher_one_goes_on(
     assert rows_in(out) == rows_in(undisturbed)
 
 
+@pytest.mark.slow
 def test_chains_of_thought_of_an_endpoint(local_ray: None, tmp_path: Path) -> None:
     problems = tmp_path / "problems.jsonl"
     rows = [{"question": f"What is {n} plus {n}?", "answer": str(2 * n)} for n in range(PROBLEMS)]
@@ -122,6 +123,7 @@ def test_chains_of_thought_of_an_endpoint(local_ray: None, tmp_path: Path) -> No
     assert all(f"answer is {row['answer']}." in row["chain_of_thought"] for row in kept)
 
 
+@pytest.mark.slow
 def test_a_budget_ends_rounds_too(undisturbed: Path, tmp_path: Path) -> None:
     run = {"want": 9, "max_samples": 8, "budget": {"max_tokens": PROBLEMS * SAMPLES * 120}}
     with openai_server(answer) as server:

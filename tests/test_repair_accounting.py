@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.intervals import mean_interval, paired_gain
-from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.repair_accounting import print_repairs, repair_metrics
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.tasks import get_task
 
 TASK = get_task("arithmetic")

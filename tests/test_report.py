@@ -28,12 +28,13 @@ from pad_ray.errors import DataError
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import TextJudge
 from pad_ray.pages import clip, duration, million
-from pad_ray.problems import COMPLETED_SCHEMA, request_tables
 from pad_ray.records import Problem
 from pad_ray.report import StageResult, write_report
 from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, loss_figure
+from pad_ray.requests import request_tables
+from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.tasks import get_task
-from pad_ray.teachers import ScriptedTeacher
+from pad_ray.teachers.scripted import ScriptedTeacher
 from pad_ray.training_settings import TrainingSettings
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}

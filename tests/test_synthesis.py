@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from pad_ray import dataset_files
 from pad_ray.dataset_files import JudgedRows
 from pad_ray.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
-from pad_ray.records import JUDGED_SCHEMA
 from pad_ray.rejudging import judge_again
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
@@ -125,6 +125,7 @@ def test_other_settings_are_refused_by_name(made: Path, field: str, value: float
         synthesize(settings(made, **{field: value}))
 
 
+@pytest.mark.slow
 def test_rows_do_not_depend_on_blocks_or_actors(made: Path, tmp_path: Path) -> None:
     synthesize(settings(tmp_path / "out", rows_per_block=5, teacher_actors=2))
     measured = ["cpu_s", "wall_s"]
@@ -147,7 +148,9 @@ def completions_file(path: Path, programs: dict[str, str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("value", "kept"), [("{i} + 1", 3), ("-1", 0)])
+@pytest.mark.parametrize(
+    ("value", "kept"), [pytest.param("{i} + 1", 3, marks=pytest.mark.slow), ("-1", 0)]
+)
 def test_all_kept_and_none_kept_both_end_well(
     local_ray: None, tmp_path: Path, value: str, kept: int
 ) -> None:
@@ -292,6 +295,7 @@ def test_a_dataset_is_the_same_sorted_at_once_or_in_parts(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_program_of_each_problem_is_asked_for_until_it_is_found(
     local_ray: None, tmp_path: Path
 ) -> None:
@@ -325,6 +329,7 @@ def test_rounds_make_the_same_rows_in_any_layout(local_ray: None, tmp_path: Path
     assert one["counts"] == two["counts"]
 
 
+@pytest.mark.slow
 def test_problems_of_an_evaluation_file_are_left_out(local_ray: None, tmp_path: Path) -> None:
     problems = own_file(tmp_path / "own.jsonl", 5)
     evaluation = tmp_path / "test.jsonl"

@@ -144,6 +144,7 @@ def test_other_settings_are_refused_by_name(
         train(settings(data, one_worker, **{field: value}))
 
 
+@pytest.mark.slow
 def test_encoder_decoder_student_is_trained(local_ray: None, data: Path, tmp_path: Path) -> None:
     manifest = train(settings(data, tmp_path / "out", student="scratch:t5-tiny"))
     losses = logged(tmp_path / "out", "loss")

@@ -119,6 +119,7 @@ def test_a_student_is_a_teacher_whose_samples_do_not_depend_on_the_blocks(
     assert rows(tmp_path / "out") == rows(data)
 
 
+@pytest.mark.slow
 def test_a_verifier_tells_right_from_wrong_and_is_calibrated(verifier: Path, data: Path) -> None:
     manifest = read_manifest(verifier)
     assert manifest["auc"] > 0.6
@@ -132,6 +133,7 @@ def test_a_verifier_tells_right_from_wrong_and_is_calibrated(verifier: Path, dat
     )
 
 
+@pytest.mark.slow
 def test_a_finished_verifier_is_not_trained_again(
     verifier: Path, data: Path, student: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_finished_verifier_is_not_trained_again(
     assert "nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_trained_verifier_judges_in_a_solver(verifier: Path, student: Path) -> None:
     scorers = ScorerSettings(value=verifier)
     with Solver.from_pretrained(student, scorers=scorers) as solver:

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from pad_ray.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
 from pad_ray.config import Settings
 from pad_ray.errors import ConfigError
-from pad_ray.judging import SandboxSettings
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.storage import locate_all
-from pad_ray.teachers import EndpointSettings
+from pad_ray.teachers.endpoint_settings import EndpointSettings
 from pad_ray.weights import check_kinds
 
 __all__ = ["AugmentationRun", "AugmentationSettings"]

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from pad_ray.config import Settings
 from pad_ray.errors import ConfigError
 from pad_ray.evaluation_settings import EvaluationRun
-from pad_ray.judging import SandboxSettings
+from pad_ray.judging_settings import SandboxSettings
 from pad_ray.problems import ProblemSettings
 from pad_ray.refinement.injections import INJECTIONS, check_weights
 from pad_ray.storage import locate_all

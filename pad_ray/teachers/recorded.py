@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pad_ray.errors import DataError
 from pad_ray.records import Completion
 from pad_ray.teachers.base import Request
+from pad_ray.teachers.recorded_files import recorded_files
 from pad_ray.teachers.recorded_index import RecordedIndex, index_files
-from pad_ray.teachers.recorded_rows import is_batch_input, question_key
+from pad_ray.teachers.recorded_rows import question_key
 
-__all__ = ["RecordedTeacher", "recorded_files"]
+__all__ = [
+    "RecordedTeacher",
+]
 
 _MISSING = Completion("", error="no recorded completion")
-_SUFFIXES = (".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -60,31 +61,3 @@ class RecordedTeacher:
             [samples.get(index, _MISSING) for index in request.sample_indices]
             for request, samples in zip(requests, found, strict=True)
         ]
-
-
-def recorded_files(paths: Path | Sequence[Path]) -> list[Path]:
-    """Return the files that the paths name, those of a folder in the order of their names.
-
-    A folder's *.jsonl and *.parquet count, but for input files of a batch, which may lie beside
-    its output. Raises DataError where a path is missing or names no completions.
-    """
-    files: list[Path] = []
-    for path in paths if isinstance(paths, Sequence) else [paths]:
-        if path.is_dir():
-            files += _files_in(path)
-        elif not path.is_file():
-            raise DataError(f"{path}: no such file; give the file with the recorded completions")
-        elif is_batch_input(path):
-            raise DataError(f"{path}: holds a batch's requests; give the batch's output file")
-        else:
-            files.append(path)
-    return list(dict.fromkeys(files))
-
-
-def _files_in(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
-    answers = [path for path in files if not is_batch_input(path)]
-    if not answers:
-        what = "only requests of a batch" if files else "no *.jsonl or *.parquet file"
-        raise DataError(f"{folder}: {what}; put the recorded completions there")
-    return answers

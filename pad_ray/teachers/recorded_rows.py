@@ -18,7 +18,6 @@ from pad_ray.teachers.chat import ChatAnswer, completions, one_line
 
 __all__ = [
     "Entry",
-    "is_batch_input",
     "json_entries",
     "parquet_entries",
     "parse_line",
@@ -81,20 +80,6 @@ class _BatchRow(BaseModel):
 def question_key(question: str) -> str:
     """Return the key of a problem of which only the question is known."""
     return f"question {question.strip()}"
-
-
-def is_batch_input(path: Path) -> bool:
-    """Tell whether a file holds a batch's requests rather than its answers, by its first line."""
-    if path.suffix == ".parquet":
-        return False
-    try:
-        with path.open("rb") as file:
-            row = json.loads(file.readline())
-    except (ValueError, RecursionError):
-        return False
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    return isinstance(row, dict) and {"custom_id", "method", "url", "body"} <= row.keys()
 
 
 def json_entries(path: Path) -> Iterator[Entry]:

@@ -19,8 +19,9 @@ from pad_ray.augmentation.settings import AugmentationRun, AugmentationSettings
 from pad_ray.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
 from pad_ray.config import root_cause
 from pad_ray.errors import ConfigError, TeacherError
-from pad_ray.records import AUGMENTED_SCHEMA, JUDGED_SCHEMA, problem_id, row_id
+from pad_ray.records import problem_id, row_id
 from pad_ray.sandbox import Limits, Sandbox
+from pad_ray.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.stages import MANIFEST, read_manifest
 from pad_ray.tasks import get_task, numbers_equal
 from pad_ray.tasks.generation import split_of
@@ -171,6 +172,7 @@ def test_paraphrases_keep_the_program(made: tuple[Path, OpenAIServer]) -> None:
     assert manifest["cost_usd"] == pytest.approx(len(told) * 0.001)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_pays_nothing_twice(
     verified: Path, made: tuple[Path, OpenAIServer], tmp_path: Path
 ) -> None:
@@ -228,6 +230,7 @@ def test_reasons_are_named(tmp_path: Path, lines: list[str], reasons: set[str | 
         assert (made["program"] is None) == (made["reason"] == "no_place")
 
 
+@pytest.mark.slow
 def test_rows_depend_on_nothing_but_the_seed(verified: Path, tmp_path: Path) -> None:
     rows = pq.read_table(verified / "verified").to_pylist()
     found = [

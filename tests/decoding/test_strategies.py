@@ -68,7 +68,7 @@ def test_one_by_one_and_in_shuffled_batches_give_the_same(
 
 
 @pytest.mark.parametrize("strategy", ["stepwise", "diverse", "vote"])
-@pytest.mark.parametrize("proposal", ["beam", "sample"])
+@pytest.mark.parametrize("proposal", ["beam", pytest.param("sample", marks=pytest.mark.slow)])
 def test_a_good_verifier_is_followed(
     weak: Student, examples: list[Example], strategy: str, proposal: str
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_good_verifier_is_followed(
     assert guided >= blind + 6, (blind, guided)
 
 
-@pytest.mark.parametrize("strategy", ["stepwise", "vote"])
+@pytest.mark.parametrize("strategy", ["stepwise", pytest.param("vote", marks=pytest.mark.slow)])
 def test_numbers_of_the_question_are_kept_to(
     weak: Student, examples: list[Example], strategy: str
 ) -> None:

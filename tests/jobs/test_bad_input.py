@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.config import Job
-from pad_ray.records import JUDGED_SCHEMA
+from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import CONFIG, MANIFEST
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -340,6 +340,7 @@ def test_mistake_is_one_line_of_a_process(here: Path, job: str, flags: str, said
     assert not (here / "out").exists()
 
 
+@pytest.mark.slow
 def test_student_that_only_a_worker_could_miss_is_one_line(
     here: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

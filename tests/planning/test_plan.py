@@ -63,6 +63,7 @@ def slow(call: Call) -> Reply:
     return replace(as_asked(call), delay_s=0.3)
 
 
+@pytest.mark.slow
 def test_a_paid_teacher_is_asked_for_no_more_than_was_allowed(
     local_ray: None,
     tmp_path: Path,

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.errors import ConfigError, DataError
-from pad_ray.records import JUDGED_SCHEMA, REPAIR_SCHEMA
 from pad_ray.refinement.failures import closest, collect_failures, judge_failures
 from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.settings import FailureRun, FailureSettings, InjectionRun, InjectionSettings
 from pad_ray.sandbox import Limits, Sandbox
+from pad_ray.schemas import JUDGED_SCHEMA, REPAIR_SCHEMA
 from pad_ray.stages import read_manifest
 from pad_ray.student_card import describe_error, format_repair
 from pad_ray.synthesis import synthesize
@@ -78,6 +78,7 @@ def test_edits_that_leave_the_answer_right_are_thrown_away(injected: Path) -> No
     assert len({(row["problem_id"], row["broken"]) for row in kept}) == len(kept)
 
 
+@pytest.mark.slow
 def test_injection_depends_on_nothing_but_its_seed(
     verified: Path, injected: Path, tmp_path: Path
 ) -> None:

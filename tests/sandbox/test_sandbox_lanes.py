@@ -113,7 +113,7 @@ RING = "ring = ['x' * ({0} << 10)]\nring.append(ring)\ndef solution(): return 1"
 )
 def test_memory_that_a_neighbour_holds_changes_no_outcome(unhurried: Sandbox, victim: str) -> None:
     alone = described(unhurried.run([victim]))
-    for size in (*range(8 << 10, 64 << 10, 6 << 10), *range(62 << 10, 64 << 10, 64)):
+    for size in (*range(8 << 10, 64 << 10, 6 << 10), *range(62 << 10, 64 << 10, 256)):
         found = described(unhurried.run([RING.format(size), victim, victim]))
         assert found[1:] == alone * 2, size
 

@@ -110,6 +110,7 @@ def asked(
         return trace_id, client.post(path, json=body, headers=headers).text
 
 
+@pytest.mark.slow
 def test_a_request_has_spans_below_its_callers(
     traced: Endpoint, collector: tuple[Collector, int], examples: list[Example]
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_request_has_spans_below_its_callers(
     assert times == sorted(times)
 
 
+@pytest.mark.slow
 def test_a_stream_and_a_batch_have_one_request_span(
     traced: Endpoint, collector: tuple[Collector, int], examples: list[Example]
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_stream_and_a_batch_have_one_request_span(
     assert {one.partition("-")[0] for one in ids} == {said["pad_ray.request_id"]}
 
 
+@pytest.mark.slow
 def test_the_refused_are_traced_without_a_path_or_key(
     traced: Endpoint, collector: tuple[Collector, int], examples: list[Example]
 ) -> None:

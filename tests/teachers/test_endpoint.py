@@ -16,7 +16,8 @@ from pad_ray.ledger import Budget, Ledger
 from pad_ray.records import Completion, Problem
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request, Teacher
-from pad_ray.teachers.endpoint import EndpointSettings, EndpointTeacher
+from pad_ray.teachers.endpoint import EndpointTeacher
+from pad_ray.teachers.endpoint_settings import EndpointSettings
 from tests.teachers.openai_server import (
     PROGRAM,
     Call,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pad_ray.answers import judged_answer
 from pad_ray.records import Problem
 from pad_ray.tasks import get_task
-from pad_ray.teachers import Request, ScriptedTeacher
-from pad_ray.teachers.scripted import DEFAULT_FAULTS
+from pad_ray.teachers.base import Request
+from pad_ray.teachers.scripted import DEFAULT_FAULTS, ScriptedTeacher
 from pad_ray.teachers.scripted_telling import NotTold, Slip, tell
 
 # The others' programs are not told: rows, records and orders have no words here.

@@ -81,7 +81,7 @@ def test_each_step_has_the_logit_of_the_state_that_ended_it(
 
 
 @pytest.mark.parametrize("guess", [False, True])
-@pytest.mark.parametrize("kind", ["tiny", "t5-tiny"])
+@pytest.mark.parametrize("kind", ["tiny", pytest.param("t5-tiny", marks=pytest.mark.slow)])
 def test_what_is_read_of_a_text_is_what_was_seen_while_it_was_written(
     kind: str, guess: bool
 ) -> None:
