@@ -6,6 +6,7 @@ A program that changes anything for its neighbours is shown by running it before
 from __future__ import annotations
 
 import dis
+import subprocess
 import sys
 from importlib import import_module
 from types import FunctionType, ModuleType
@@ -218,3 +219,15 @@ def test_no_generated_program_changes_its_neighbours(
     sandbox: Sandbox, lone: list[str], program: str
 ) -> None:
     assert described(sandbox.run([program, *NEIGHBOURS]))[1:] == lone
+
+
+def test_names_that_only_pythons_compiler_uses_are_no_instructions() -> None:
+    """Python 3.12 numbers them above 255, `LOAD_METHOD` among them; no code object holds one."""
+    code = (
+        "import dis\n"
+        "dis.opname += ['<none>'] * (266 - len(dis.opname)) + ['LOAD_METHOD']\n"
+        "from pad_ray.sandbox.harmless import is_harmless\n"
+        "print(is_harmless(compile('def solution(): return 1', '', 'exec')))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout == "True\n", ran.stderr

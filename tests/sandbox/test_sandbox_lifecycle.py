@@ -39,7 +39,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -137,7 +137,7 @@ def test_a_forked_copy_of_the_owner_gets_a_zygote_of_its_own() -> None:
         "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
         "    print(sandbox.run([good])[0].value)\n"
     )
-    assert script(code).communicate(timeout=30)[0].split() == ["42", "42"]
+    assert script(code).communicate(timeout=100)[0].split() == ["42", "42"]
 
 
 def test_a_closed_sandbox_says_so_and_closes_twice() -> None:
@@ -162,13 +162,14 @@ def test_an_interrupted_run_leaves_no_reply_for_the_next() -> None:
         "def interrupt(*_): raise KeyboardInterrupt\n"
         "signal.signal(signal.SIGALRM, interrupt)\n"
         "with Sandbox() as sandbox:\n"
-        "    signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
         "    program = 'import time\\ndef solution():\\n    time.sleep(.4)\\n    return 1'\n"
-        "    try: sandbox.run([program])\n"
+        "    try:\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+        "        sandbox.run([program])\n"
         "    except KeyboardInterrupt: print('interrupted')\n"
         "    print(sandbox.run(['def solution():\\n    return 2'])[0].value)\n"
     )
-    assert script(code).communicate(timeout=30)[0].split() == ["interrupted", "2"]
+    assert script(code).communicate(timeout=100)[0].split() == ["interrupted", "2"]
 
 
 @pytest.mark.parametrize("forked_copy", [False, True])
@@ -216,7 +217,7 @@ def test_a_busy_core_does_not_time_a_good_program_out() -> None:
         "    if outcome.status != 'ok' or outcome.wall_s > 0.75: break\n"
         "print(outcome.status, outcome.wall_s > 0.75)\n"
     )
-    assert script(code).communicate(timeout=30)[0].split() == ["ok", "True"]
+    assert script(code).communicate(timeout=100)[0].split() == ["ok", "True"]
 
 
 def test_work_counts_for_the_wall_limit_too() -> None:
@@ -264,7 +265,7 @@ def test_without_seccomp_it_refuses_to_start_in_one_line() -> None:
         "try: Sandbox()\nexcept SandboxError as error: print(error)\n"
         "print(diagnose())\n"
     )
-    output = script(code).communicate(timeout=30)[0]
+    output = script(code).communicate(timeout=100)[0]
     assert output.startswith("no sandbox here: seccomp: Invalid argument")
     assert len(output.splitlines()) == 2
     assert "ok=False" in output
@@ -279,7 +280,7 @@ def test_without_landlock_it_works_and_says_so() -> None:
         "    print(*[o.status for o in sandbox.run(['def solution():\\n    return 1',"
         " 'open(\"/etc/passwd\")'])])\n"
     )
-    assert script(code).communicate(timeout=30)[0].split() == ["False", "True", "ok", "forbidden"]
+    assert script(code).communicate(timeout=100)[0].split() == ["False", "True", "ok", "forbidden"]
 
 
 @x86_64_only
@@ -290,7 +291,7 @@ def test_a_required_layer_that_is_missing_refuses_to_start_in_one_line() -> None
         "try: Sandbox(Limits(required={'landlock', 'seccomp'}))\n"
         "except SandboxError as error: print(error)\n"
     )
-    output = script(code).communicate(timeout=30)[0]
+    output = script(code).communicate(timeout=100)[0]
     assert output == "the required layer 'landlock' does not hold on this machine\n"
 
 
@@ -303,7 +304,7 @@ def test_signals_blocked_or_ignored_by_the_owner_do_not_disarm_the_timer() -> No
         "with Sandbox(Limits(cpu_s=0.2)) as sandbox:\n"
         "    print(sandbox.run(['while True: pass'])[0].message)\n"
     )
-    assert script(code).communicate(timeout=30)[0].strip() == "CPU time limit of 0.2 s"
+    assert script(code).communicate(timeout=100)[0].strip() == "CPU time limit of 0.2 s"
 
 
 @pytest.mark.slow
@@ -316,5 +317,5 @@ def test_an_ordinary_user_is_protected_as_well() -> None:
         output = script(code, *prefix.split(), "--ambient-caps", "+dac_read_search")
     except FileNotFoundError:
         pytest.skip("no setpriv here")
-    found = output.communicate(timeout=60)[0].strip()
+    found = output.communicate(timeout=100)[0].strip()
     assert found == "[]" or "landlock" in found

@@ -136,7 +136,8 @@ def test_a_program_cannot_hide_its_sleep_from_the_clock() -> None:
     with Sandbox(Limits(wall_s=0.5, cpu_s=0.3)) as sandbox:
         started = time.monotonic()
         assert sandbox.run([program])[0].error_type == "WallTime"
-        assert time.monotonic() - started < 1.5
+        # Hidden, it would go on for 25 s.
+        assert time.monotonic() - started < 12
 
 
 def test_slow_neighbours_are_not_run_again_and_again() -> None:
