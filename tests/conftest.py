@@ -57,6 +57,11 @@ def scope_of(file: str) -> str:
     return "decoding" if file.startswith("tests/decoding/") else file
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the served application last: it stays to the session's end, and takes from the cores."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/serving/"))
+
+
 class ByFile(LoadScopeScheduling):
     """Gives tests that share what is dear to make to one process."""
 
