@@ -101,6 +101,7 @@ def test_points_in_the_plane() -> None:
     assert planes(cloud[:1]) == {}
 
 
+@pytest.mark.slow
 def test_students_side_by_side(local_ray: None, tmp_path: Path) -> None:
     folders = [tmp_path / "programs", tmp_path / "thoughts"]
     for folder, target_format in zip(folders, FORMATS, strict=False):

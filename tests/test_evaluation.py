@@ -232,6 +232,7 @@ def test_search_leaves_its_tree_for_the_report(
         assert all(node["kept"] == (not node["reason"]) for node in tree)
 
 
+@pytest.mark.slow
 def test_other_questions_are_refused_by_name(
     local_ray: None, untrained: list[str], tmp_path: Path
 ) -> None:
@@ -240,6 +241,7 @@ def test_other_questions_are_refused_by_name(
         evaluate(settings(tmp_path / "out", untrained[0], count=2, max_new_tokens=2, seed=1))
 
 
+@pytest.mark.slow
 def test_unknown_hub_student_is_a_students_error(local_ray: None, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="gone/model") as caught:
         evaluate(settings(tmp_path / "out", "gone/model"))

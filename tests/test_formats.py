@@ -26,6 +26,7 @@ def synthesised(out: Path, **changes: Any) -> dict[str, Any]:
     return synthesize(SynthesisSettings(**run))
 
 
+@pytest.mark.slow
 def test_thoughts_are_filtered_by_their_answers_and_judged_again(
     local_ray: None, tmp_path: Path
 ) -> None:

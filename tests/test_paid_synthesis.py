@@ -78,6 +78,7 @@ def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.mark.parametrize(
     "key", ["max_tokens", pytest.param("max_cost_usd", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_budget_stops_the_run_and_a_higher_one_goes_on(
     undisturbed: Path, tmp_path: Path, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,7 @@ def completions_file(path: Path, programs: dict[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("value", "kept"), [pytest.param("{i} + 1", 3, marks=pytest.mark.slow), ("-1", 0)]
 )
+@pytest.mark.slow
 def test_all_kept_and_none_kept_both_end_well(
     local_ray: None, tmp_path: Path, value: str, kept: int
 ) -> None:
@@ -173,6 +174,7 @@ def test_all_kept_and_none_kept_both_end_well(
     assert len(rows_in(tmp_path / "out" / "rejected")) == 3 - kept
 
 
+@pytest.mark.slow
 def test_users_own_task_is_found_by_the_workers(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +284,7 @@ def test_near_duplicates_go_if_they_are_to(tmp_path: Path) -> None:
     st.integers(1, 9),
 )
 @hypothesis.settings(max_examples=15)
+@pytest.mark.slow
 def test_a_dataset_is_the_same_sorted_at_once_or_in_parts(
     rows: list[tuple[str, str, str, str | None]], drop_near: bool, several: int
 ) -> None:
@@ -371,6 +374,7 @@ def test_settings_at_odds_are_refused(tmp_path: Path, given: dict[str, Any]) -> 
         settings(tmp_path / "out", **given)
 
 
+@pytest.mark.slow
 def test_rounding_is_the_papers_rule(local_ray: None, tmp_path: Path) -> None:
     problems = own_file(tmp_path / "own.jsonl", 3)
     programs = {
@@ -389,6 +393,7 @@ def test_rounding_is_the_papers_rule(local_ray: None, tmp_path: Path) -> None:
     assert (exact["counts"]["verified"], rounded["counts"]["verified"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_judged_again_under_another_rule(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_tokens_come_to_steps(local_ray: None, data: Path, tmp_path: Path) -> No
     assert manifest["steps"] == pytest.approx(5000 / (mean * 12 * (40 / 48)), abs=2)
 
 
+@pytest.mark.slow
 def test_two_workers_see_the_same_losses(
     one_worker: Path, local_ray: None, data: Path, tmp_path: Path
 ) -> None:

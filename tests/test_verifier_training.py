@@ -166,6 +166,7 @@ def head(
     return out
 
 
+@pytest.mark.slow
 def test_a_head_on_the_students_states_is_calibrated(
     head: Path, student: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_head_on_the_students_states_is_calibrated(
     assert "nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_head_on_the_students_states_judges_in_a_solver(head: Path, student: Path) -> None:
     scorers = ScorerSettings(value=head)
     asked = [row["question"] for row in questions(6, 9)]
@@ -192,6 +194,7 @@ def test_a_head_on_the_students_states_judges_in_a_solver(head: Path, student: P
         assert all("value" in step.scores for s in together for step in s.steps)
 
 
+@pytest.mark.slow
 def test_examples_for_a_head_need_a_task(head: Path, student: Path, data: Path) -> None:
     values = {"student": str(student), "data": data, "out": head.parent / "other", "few_shot": 2}
     with pytest.raises(ConfigError, match="few_shot: .*--states true"):

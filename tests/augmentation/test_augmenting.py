@@ -88,6 +88,7 @@ def augmented(made: tuple[Path, OpenAIServer]) -> Path:
     return made[0]
 
 
+@pytest.mark.slow
 def test_counts_add_up_and_rows_say_where_they_come_from(verified: Path, augmented: Path) -> None:
     manifest = read_manifest(augmented)
     counts, rows = manifest["counts"], rows_in(augmented)
@@ -114,6 +115,7 @@ def test_counts_add_up_and_rows_say_where_they_come_from(verified: Path, augment
     assert not {row["problem_id"] for row in kept} & {o["problem_id"] for o in origins.values()}
 
 
+@pytest.mark.slow
 def test_a_kept_row_is_answered_by_its_program(verified: Path, augmented: Path) -> None:
     kept = [row for row in rows_in(augmented) if row["reason"] is None]
     answers = {
@@ -130,6 +132,7 @@ def test_a_kept_row_is_answered_by_its_program(verified: Path, augmented: Path) 
         assert split_of(row["question"]) == split_of(row["origin_question"])
 
 
+@pytest.mark.slow
 def test_a_finished_directory_is_left_as_it_is(
     verified: Path, made: tuple[Path, OpenAIServer], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +146,7 @@ def test_a_finished_directory_is_left_as_it_is(
     assert len(made[1].calls) == calls
 
 
+@pytest.mark.slow
 def test_training_reads_it_beside_its_origin(verified: Path, augmented: Path) -> None:
     kept = [row for row in rows_in(augmented) if row["reason"] is None]
     plain = read_training_rows([verified], "program")
@@ -157,6 +161,7 @@ def test_training_reads_it_beside_its_origin(verified: Path, augmented: Path) ->
     assert {row.target for row in answers} == {f"The answer is {row['answer']}." for row in kept}
 
 
+@pytest.mark.slow
 def test_paraphrases_keep_the_program(made: tuple[Path, OpenAIServer]) -> None:
     out, server = made
     manifest, rows = read_manifest(out), rows_in(out)

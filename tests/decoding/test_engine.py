@@ -18,7 +18,7 @@ from pad_ray.student_card import format_source
 from pad_ray.students import Student, tokenise_source, tokenise_target
 
 
-@pytest.fixture(scope="module", params=["lfm2", "t5"])
+@pytest.fixture(scope="module", params=["lfm2", pytest.param("t5", marks=pytest.mark.slow)])
 def either(request: pytest.FixtureRequest, student: Student) -> Student:
     return student if request.param == "lfm2" else taught("scratch:t5-tiny", 0.1)
 

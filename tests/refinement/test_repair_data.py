@@ -45,6 +45,7 @@ def injected(verified: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_counts_of_injections_add_up(injected: Path) -> None:
     counts = read_manifest(injected)["counts"]
     kept, rejected = rows_in(injected / "verified"), rows_in(injected / "rejected")
@@ -57,6 +58,7 @@ def test_counts_of_injections_add_up(injected: Path) -> None:
     assert set(counts["by_reason"]) <= {"still_right", "no_place", "duplicate"}
 
 
+@pytest.mark.slow
 def test_messages_are_the_interpreters_own(injected: Path) -> None:
     kept = rows_in(injected / "verified")
     with Sandbox(Limits()) as sandbox:
@@ -70,6 +72,7 @@ def test_messages_are_the_interpreters_own(injected: Path) -> None:
         assert broken.status != "ok" or broken.value != program.value
 
 
+@pytest.mark.slow
 def test_edits_that_leave_the_answer_right_are_thrown_away(injected: Path) -> None:
     for row in rows_in(injected / "rejected"):
         if row["reason"] == "still_right":
@@ -94,6 +97,7 @@ def test_injection_depends_on_nothing_but_its_seed(
     assert texts(tmp_path / "other") != texts(injected)
 
 
+@pytest.mark.slow
 def test_weights_choose_the_kinds(verified: Path, tmp_path: Path) -> None:
     from pad_ray.refinement.injections import INJECTIONS
 
@@ -106,6 +110,7 @@ def test_weights_choose_the_kinds(verified: Path, tmp_path: Path) -> None:
         InjectionRun(weights={"typo": 1.0})
 
 
+@pytest.mark.slow
 def test_a_finished_injection_is_not_done_again(
     verified: Path, injected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +193,7 @@ def test_a_wrong_value_is_told_as_one() -> None:
 
 
 @pytest.mark.parametrize(("share", "repairs"), [(0.5, 20), (0.2, 5), (0.75, 60), (0.9, 80)])
+@pytest.mark.slow
 def test_repairs_are_mixed_at_their_share(injected: Path, share: float, repairs: int) -> None:
     rows = read_repair_rows(injected)
     plain, one, two = rows[:20], rows[20:90], rows[90:100]

@@ -98,7 +98,7 @@ def test_no_report_of_a_child_can_raise_in_its_owner(report: bytes) -> None:
     assert isinstance(outcome.error_line, int | None)
 
 
-QUICK_S = {"frames": 1.0, "reports": 2.0, "extractor": 5.0, "proof": 4.0, "sandbox": 8.0}
+QUICK_S = {"frames": 1.0, "reports": 2.0, "extractor": 2.0, "proof": 2.0, "sandbox": 4.0}
 SHARE = {"frames": 0.05, "reports": 0.1, "extractor": 0.2, "proof": 0.2, "sandbox": 0.45}
 FUZZ_S = float(os.environ.get("PAD_RAY_FUZZ_S", "600"))
 

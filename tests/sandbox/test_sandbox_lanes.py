@@ -88,6 +88,7 @@ def test_a_neighbours_warm_caches_let_no_program_recurse_deeper(small: Sandbox) 
     assert_same_in_both_lanes(small, programs)
 
 
+@pytest.mark.slow
 def test_memory_up_to_the_limit_ends_alike_in_both_lanes(small: Sandbox) -> None:
     for kind in ("len('x' * ({0} << 10))", "len([0] * ({0} << 7))"):
         sizes = range(61 << 10, 66 << 10, 160)
@@ -111,6 +112,7 @@ RING = "ring = ['x' * ({0} << 10)]\nring.append(ring)\ndef solution(): return 1"
         body("print([0] * 100000)\nreturn len(str([0] * 1000000))"),
     ],
 )
+@pytest.mark.slow
 def test_memory_that_a_neighbour_holds_changes_no_outcome(unhurried: Sandbox, victim: str) -> None:
     alone = described(unhurried.run([victim]))
     for size in (*range(8 << 10, 64 << 10, 6 << 10), *range(62 << 10, 64 << 10, 256)):

@@ -198,6 +198,7 @@ def test_an_owner_killed_dead_leaves_no_process(program: str, forked_copy: bool)
     owner.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_busy_core_does_not_time_a_good_program_out() -> None:
     code = (
         "import os, time\nfrom pad_ray.sandbox import Limits, Sandbox\n"

@@ -242,6 +242,7 @@ def test_output_and_errors_give_what_the_live_endpoint_gives(
     assert len(errors) == sum(one.error is not None for row in live for one in row)
 
 
+@pytest.mark.slow
 def test_a_batch_makes_the_verified_rows_of_the_live_endpoint(
     local_ray: None, server: OpenAIServer, tmp_path: Path
 ) -> None:

@@ -155,6 +155,7 @@ def classify(problem: Problem, task: Task, text: str) -> str:
 
 
 @EACH_TASK
+@pytest.mark.slow
 def test_default_rates_are_met_over_2000_samples(task: Task) -> None:
     asked = problems(task, 1000)
     counts: Counter[str] = Counter()

@@ -155,6 +155,7 @@ def _is_proved(attack: Attack) -> bool:
     return is_harmless(compile(attack.program, attack.name, "exec"))
 
 
+@pytest.mark.slow
 def test_the_doctor_tries_all_attacks_and_counts_them() -> None:
     doctor = subprocess.run(
         [sys.executable, "-m", "pad_ray.sandbox", "doctor"],
