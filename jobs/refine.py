@@ -1,7 +1,7 @@
 """Teach a student to repair its own programs, in rounds; see --help."""
 
 from pad_ray.config import Job
-from pad_ray.refinement.settings import RefinementSettings
+from pad_ray.refinement.rounds_settings import RefinementSettings
 
 JOB = Job("refine", RefinementSettings, "pad_ray.refinement.rounds:refine")
 

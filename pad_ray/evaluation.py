@@ -33,7 +33,7 @@ from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.stages import Stage, open_stage
 from pad_ray.step_accounting import step_metrics
-from pad_ray.student_card import StudentCard, few_shot_preamble
+from pad_ray.student_card import StudentCard, worked_examples
 from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES, load_student
 from pad_ray.tasks import Task
@@ -161,17 +161,6 @@ def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
             f"few_shot: the worked examples are programs, and this student writes format "
             f"'{card.format}'; leave it 0"
         )
-
-
-def worked_examples(task: Task, few_shot: int) -> str:
-    """Return the text that shows a student so many of a task's examples before each question.
-
-    Raises `ConfigError` where the task has fewer.
-    """
-    shown = task.exemplars[:few_shot]
-    if len(shown) < few_shot:
-        raise ConfigError(f"few_shot: {task.name} has {len(shown)} worked examples")
-    return few_shot_preamble((e.question, e.program) for e in shown)
 
 
 def _stages(

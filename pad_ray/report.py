@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby
 from pathlib import Path
@@ -18,10 +17,17 @@ from pad_ray.evaluation import failure_class, problem_set_of
 from pad_ray.funnel import funnel_bars
 from pad_ray.pages import in_turn, page_template, shown_value
 from pad_ray.reasons import REASONS
-from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, funnel_figure, loss_figure
+from pad_ray.report_plots import (
+    Bar,
+    accuracy_figure,
+    funnel_figure,
+    loss_figure,
+    loss_points,
+)
 from pad_ray.stages import write_text
+from pad_ray.training_metrics import metric_lines
 
-__all__ = ["StageResult", "loss_points", "metric_lines", "write_report"]
+__all__ = ["StageResult", "write_report"]
 
 _EXAMPLES = 10
 _EXAMPLE_COLUMNS = [
@@ -111,29 +117,6 @@ def _training(result: StageResult) -> dict[str, Any]:
             (line["tokens_per_s"] for line in reversed(lines) if "tokens_per_s" in line), None
         ),
     }
-
-
-def metric_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a training run's metrics.jsonl; `DataError` names a line at fault."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            lines.append(json.loads(line))
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: malformed JSON: {error}") from error
-    return lines
-
-
-def loss_points(lines: Iterable[Mapping[str, Any]], field: str) -> Iterator[LossPoint]:
-    """Yield the finite losses: without validation rows, or after an overflow, it is NaN."""
-    for line in lines:
-        loss = line.get(field)
-        if loss is not None and math.isfinite(loss):
-            yield LossPoint(line["step"], loss)
 
 
 def _accuracy(names: Sequence[str], evaluation: Sequence[StageResult]) -> str:

@@ -6,7 +6,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from warnings import catch_warnings, filterwarnings
@@ -266,3 +266,11 @@ def _thinned(points: Sequence[LossPoint]) -> tuple[list[LossPoint], int]:
         for chunk in chunks
     ]
     return means, run
+
+
+def loss_points(lines: Iterable[Mapping[str, Any]], field: str) -> Iterator[LossPoint]:
+    """Yield the finite losses: without validation rows, or after an overflow, it is NaN."""
+    for line in lines:
+        loss = line.get(field)
+        if loss is not None and math.isfinite(loss):
+            yield LossPoint(line["step"], loss)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pad_ray.errors import StudentError
+from pad_ray.errors import ConfigError, StudentError
+from pad_ray.tasks import Task
 
 # What a student writes: a program, a chain of thought that ends in the answer, or that alone.
 TargetFormat = Literal["program", "cot", "answer"]
@@ -107,3 +108,14 @@ def read_card(folder: Path, origin: str) -> StudentCard:
     if card.format not in _SOURCES:
         raise StudentError(f"student: {file}: unknown format '{card.format}'")
     return card
+
+
+def worked_examples(task: Task, few_shot: int) -> str:
+    """Return the text that shows a student so many of a task's examples before each question.
+
+    Raises `ConfigError` where the task has fewer.
+    """
+    shown = task.exemplars[:few_shot]
+    if len(shown) < few_shot:
+        raise ConfigError(f"few_shot: {task.name} has {len(shown)} worked examples")
+    return few_shot_preamble((e.question, e.program) for e in shown)

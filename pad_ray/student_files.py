@@ -8,11 +8,13 @@ from pad_ray.config import resolve
 from pad_ray.errors import StudentError
 from pad_ray.stages import file_fingerprint
 from pad_ray.student_card import CARD_FILE, StudentCard, read_card
-from pad_ray.verifiers.states import STATES_FILE
-from pad_ray.verifiers.value import CARD_FILE as VERIFIER_FILE
 
-__all__ = ["located", "weight_fingerprints"]
+__all__ = ["STATES_FILE", "VERIFIER_FILE", "located", "weight_fingerprints"]
 
+VERIFIER_FILE = "pad_ray_verifier.json"
+"""The card of a verifier, beside its weights."""
+STATES_FILE = "pad_ray_states.json"
+"""A linear head that judges by a student's own states, beside the student's weights."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch.distributed
 
+from pad_ray.errors import DataError
+
 
 class MetricsLog:
     """Rank 0 writes metrics as JSON lines, and to a TensorBoard folder if there is one."""
@@ -77,3 +79,18 @@ def last_metrics(path: Path) -> tuple[int, str]:
     names = {"loss": "loss", "validation_loss": "validation loss"}
     remark = ", ".join(f"{names[name]} {latest[name]:.4f}" for name in names if name in latest)
     return int(latest.get("step", 0)), remark
+
+
+def metric_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a training run's metrics.jsonl; `DataError` names a line at fault."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: malformed JSON: {error}") from error
+    return lines

@@ -15,7 +15,7 @@ from pad_ray.config import Settings, parse_settings
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.experiment_settings import ExperimentSettings
 from pad_ray.pipeline_settings import PipelineSettings
-from pad_ray.refinement.settings import RefinementSettings
+from pad_ray.refinement.rounds_settings import RefinementSettings
 from pad_ray.serving import ServingSettings, build
 
 CONFIGS = sorted((Path(__file__).parents[1] / "jobs/configs").glob("*.yaml"))

@@ -17,12 +17,8 @@ from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.intervals import paired_gain
 from pad_ray.refinement.failures import collect_failures
 from pad_ray.refinement.injecting import inject_errors
-from pad_ray.refinement.settings import (
-    FailureSettings,
-    InjectionSettings,
-    RefinementSettings,
-    SamplingRun,
-)
+from pad_ray.refinement.rounds_settings import RefinementSettings, SamplingRun
+from pad_ray.refinement.settings import FailureSettings, InjectionSettings
 from pad_ray.repair_accounting import attempts_of, print_repairs
 from pad_ray.stages import read_manifest, stage_folder, write_json
 from pad_ray.synthesis import synthesize

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
 from pad_ray.config import Settings
 from pad_ray.errors import ConfigError
-from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.judging_settings import SandboxSettings
-from pad_ray.problems import ProblemSettings
 from pad_ray.refinement.injections import INJECTIONS, check_weights
 from pad_ray.storage import locate_all
-from pad_ray.teachers.student_settings import SamplingSettings
-from pad_ray.training_settings import TrainingHyperparameters
 
 
 class InjectionRun(Settings):
@@ -95,47 +91,3 @@ class FailureSettings(FailureRun):
     """Synthesis directories with right programs, beside the student's own."""
     out: Path
     """Directory for verified/, rejected/ and manifest.json."""
-
-
-class SamplingRun(ProblemSettings):
-    """Training problems that each round's student writes samples for."""
-
-    samples: int = Field(4, ge=1)
-    """Programs a problem."""
-    sampling: SamplingSettings = SamplingSettings()
-    """How they are drawn."""
-    sandbox: SandboxSettings = SandboxSettings()
-    """Limits of one program's run."""
-    teacher_actors: int = Field(1, ge=1)
-    """Actors that hold the student."""
-    sandbox_actors: int = Field(1, ge=1)
-    """Actors that run programs."""
-    rows_per_block: int = Field(256, ge=1)
-    """Rows an interruption costs at most, per running task."""
-
-
-class RefinementSettings(Settings):
-    """Teach a student to repair its programs, in rounds; run again, it skips what is complete.
-
-    Round 0 trains on the verified programs and on injected errors. Every later round samples the
-    last student, pairs its failures with right programs, and trains on those too.
-    """
-
-    data: list[Path] | Path
-    """Synthesis directories: what the student learns to write, and the right side of repairs."""
-    out: Path
-    """Directory for all stages and rounds.json."""
-    injection: InjectionRun = InjectionRun()
-    """How verified programs are broken."""
-    failures: FailureRun = FailureRun()
-    """Which of the student's own failures are learned from."""
-    sampling: list[SamplingRun] = Field(min_length=1)
-    """Problems that each round's student is sampled on."""
-    training: TrainingHyperparameters = TrainingHyperparameters(format="repair")
-    """How each round's student is trained."""
-    start: Literal["base", "previous"] = "base"
-    """What a round's training starts from: the base student, or the last round's."""
-    rounds: int = Field(2, ge=0)
-    """Rounds after round 0."""
-    evaluation: list[EvaluationRun] = Field(min_length=1)
-    """Problem sets that each round's student answers, with strategy repair."""

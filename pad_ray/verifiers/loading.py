@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from pad_ray.sandbox import Sandbox
+from pad_ray.student_files import STATES_FILE
 from pad_ray.verifiers.alignment import AlignmentScorer
 from pad_ray.verifiers.base import StepScorer
 from pad_ray.verifiers.execution import ExecutionScorer
 from pad_ray.verifiers.grounding import GroundingScorer
 from pad_ray.verifiers.settings import ScorerSettings
-from pad_ray.verifiers.states import STATES_FILE, StateScorer, load_state_head
+from pad_ray.verifiers.states import StateScorer, load_state_head
 from pad_ray.verifiers.value import ValueScorer, load_value_model
 
 

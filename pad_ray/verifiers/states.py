@@ -16,9 +16,9 @@ import torch
 from transformers import PreTrainedModel
 
 from pad_ray.errors import StudentError
+from pad_ray.student_files import STATES_FILE
 from pad_ray.verifiers.base import Candidate, calibrated
 
-STATES_FILE = "pad_ray_states.json"
 # Values of each parameter that tell one student from another.
 _MARKED = 16
 

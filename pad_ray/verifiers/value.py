@@ -21,10 +21,10 @@ from pad_ray.errors import StudentError, reason_of
 from pad_ray.inference.rows import Rows
 from pad_ray.statements import split_steps
 from pad_ray.student_card import format_source
+from pad_ray.student_files import VERIFIER_FILE
 from pad_ray.students import quieten, tokenise_source
 from pad_ray.verifiers.base import Candidate, calibrated
 
-CARD_FILE = "pad_ray_verifier.json"
 HEAD_FILE = "head.safetensors"
 
 
@@ -93,17 +93,17 @@ def save_value_model(verifier: Verifier, folder: Path) -> None:
     verifier.model.backbone.save_pretrained(folder)
     verifier.tokenizer.save_pretrained(folder)
     save_file(verifier.model.head.state_dict(), folder / HEAD_FILE)
-    (folder / CARD_FILE).write_text(json.dumps(asdict(verifier.card), indent=2) + "\n")
+    (folder / VERIFIER_FILE).write_text(json.dumps(asdict(verifier.card), indent=2) + "\n")
 
 
 def load_value_model(folder: Path, device: torch.device | str = "cpu") -> Verifier:
     """Load a trained verifier as it was saved; `StudentError` if the folder holds none."""
-    card_file = folder / CARD_FILE
+    card_file = folder / VERIFIER_FILE
     try:
         card = ValueCard(**json.loads(card_file.read_text()))
     except FileNotFoundError:
         raise StudentError(
-            f"scorers.value: {folder} holds no verifier ({CARD_FILE} is missing)"
+            f"scorers.value: {folder} holds no verifier ({VERIFIER_FILE} is missing)"
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise StudentError(f"scorers.value: {card_file}: cannot be read: {error}") from error

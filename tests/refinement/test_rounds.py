@@ -12,7 +12,7 @@ import pytest
 from pad_ray.config import validate
 from pad_ray.decoding.solver import Solver
 from pad_ray.refinement.rounds import refine
-from pad_ray.refinement.settings import RefinementSettings
+from pad_ray.refinement.rounds_settings import RefinementSettings
 from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
