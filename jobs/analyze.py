@@ -1,7 +1,7 @@
 """Look at the output space of one or several students; see --help."""
 
 from pad_ray.analysis_settings import AnalysisSettings
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 
 JOB = Job("analyze", AnalysisSettings, "pad_ray.analysis:analyze")
 

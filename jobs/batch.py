@@ -1,6 +1,6 @@
 """Write the input files of an OpenAI batch; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.teachers.batch_settings import BatchSettings
 
 JOB = Job("batch", BatchSettings, "pad_ray.teachers.batch:write_batch")

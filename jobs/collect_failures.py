@@ -1,6 +1,6 @@
 """Pair a student's failed programs with right ones, for it to learn from; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.refinement.settings import FailureSettings
 
 JOB = Job("collect_failures", FailureSettings, "pad_ray.refinement.failures:collect_failures")

@@ -1,7 +1,7 @@
 """Compare decoding strategies on the same problems; see --help."""
 
+from pad_ray.base.config import Job
 from pad_ray.comparison_settings import ComparisonSettings
-from pad_ray.config import Job
 
 JOB = Job("compare_decoding", ComparisonSettings, "pad_ray.comparison:compare")
 

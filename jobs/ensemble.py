@@ -1,6 +1,6 @@
 """Let evaluated students vote on each problem, weighted by what they are worth elsewhere."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.evaluation_settings import EnsembleSettings
 
 JOB = Job("ensemble", EnsembleSettings, "pad_ray.ensemble:vote_together")

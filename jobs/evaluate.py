@@ -1,6 +1,6 @@
 """Measure students on a task's problems; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.evaluation_settings import EvaluationSettings
 
 JOB = Job("evaluate", EvaluationSettings, "pad_ray.evaluation:evaluate")

@@ -1,6 +1,6 @@
 """Write verified programs in the formats of other trainers; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.export_settings import ExportSettings
 
 JOB = Job("export", ExportSettings, "pad_ray.export:export_dataset")

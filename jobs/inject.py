@@ -1,6 +1,6 @@
 """Break verified programs on purpose, for a student that learns to repair; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.refinement.settings import InjectionSettings
 
 JOB = Job("inject", InjectionSettings, "pad_ray.refinement.injecting:inject_errors")

@@ -1,6 +1,6 @@
 """Judge a dataset's completions again, under another rule; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.synthesis_settings import JudgeSettings
 
 JOB = Job("judge", JudgeSettings, "pad_ray.rejudging:judge_again")

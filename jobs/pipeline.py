@@ -1,6 +1,6 @@
 """Run synthesis, training, evaluation and the report; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.pipeline_settings import PipelineSettings
 
 JOB = Job("pipeline", PipelineSettings, "pad_ray.pipeline:run_pipeline")

@@ -1,6 +1,6 @@
 """Teach a student to repair its own programs, in rounds; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.refinement.rounds_settings import RefinementSettings
 
 JOB = Job("refine", RefinementSettings, "pad_ray.refinement.rounds:refine")

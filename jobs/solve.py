@@ -1,7 +1,7 @@
 """Ask a student one question; see --help."""
 
 from pad_ray.asking_settings import AskSettings
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 
 JOB = Job("solve", AskSettings, "pad_ray.asking:ask", positional="question")
 

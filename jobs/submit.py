@@ -1,6 +1,6 @@
 """Run one of the other jobs on a cluster; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.submission import SubmitSettings
 
 JOB = Job("submit", SubmitSettings, "pad_ray.submission:submit", positional="job", rest="arguments")

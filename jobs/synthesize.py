@@ -1,6 +1,6 @@
 """Make a verified dataset with a teacher and the sandbox; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.synthesis_settings import SynthesisSettings
 
 JOB = Job("synthesize", SynthesisSettings, "pad_ray.synthesis:synthesize")

@@ -1,6 +1,6 @@
 """Fine-tune a student on a verified dataset; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.training_settings import TrainingSettings
 
 JOB = Job("train", TrainingSettings, "pad_ray.training:train")

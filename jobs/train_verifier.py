@@ -1,6 +1,6 @@
 """Train a verifier on executed programs; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.verifier_settings import VerifierSettings
 
 JOB = Job("train_verifier", VerifierSettings, "pad_ray.verifier_training:train_verifier")

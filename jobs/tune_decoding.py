@@ -1,6 +1,6 @@
 """Fit the weights that programs are ranked by; see --help."""
 
-from pad_ray.config import Job
+from pad_ray.base.config import Job
 from pad_ray.tuning_settings import TuningSettings
 
 JOB = Job("tune_decoding", TuningSettings, "pad_ray.tuning:tune")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pad_ray.base.errors import PadError
     from pad_ray.decoding.solver import Solution, Solver
-    from pad_ray.errors import PadError
 
 __all__ = ["PadError", "Solution", "Solver", "__version__"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "PadError": "pad_ray.errors",
+    "PadError": "pad_ray.base.errors",
     "Solution": "pad_ray.decoding.solver",
     "Solver": "pad_ray.decoding.solver",
 }

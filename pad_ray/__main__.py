@@ -56,7 +56,7 @@ def _devices() -> Iterator[Finding]:
 def _ray() -> Iterator[Finding]:
     import ray
 
-    from pad_ray.errors import ResourceError
+    from pad_ray.base.errors import ResourceError
     from pad_ray.runtime import cluster_resources, connect, node_resources
 
     try:

@@ -23,10 +23,10 @@ from pad_ray.analysis_metrics import participation_ratio
 from pad_ray.analysis_report import write_analysis_report
 from pad_ray.analysis_settings import AnalysisSettings
 from pad_ray.analysis_student import ProblemMeasures, measure_student, sentence_encoder
-from pad_ray.config import resolve
-from pad_ray.intervals import mean_interval
+from pad_ray.base.config import resolve
+from pad_ray.base.intervals import mean_interval
+from pad_ray.base.records import Problem
 from pad_ray.progress import watch
-from pad_ray.records import Problem
 from pad_ray.runtime import connect
 from pad_ray.stages import fingerprint, open_stage, write_json
 from pad_ray.student_files import located, weight_fingerprints

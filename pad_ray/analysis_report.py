@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pad_ray.analysis_student import POSITIONS, ProblemMeasures
 from pad_ray.analysis_tokens import CLASSES
-from pad_ray.pages import page_template
-from pad_ray.report_plots import SERIES, loss_figure, loss_points, render
+from pad_ray.base.pages import page_template
+from pad_ray.base.plots import SERIES, loss_figure, loss_points, render
 from pad_ray.stages import read_manifest, write_text
 from pad_ray.training_metrics import metric_lines
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Problem
-from pad_ray.storage import locate
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
+from pad_ray.base.storage import locate
 from pad_ray.tasks import Task, get_task, iter_problems
 
 __all__ = ["Contamination", "Decontaminator", "evaluation_file"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData
 
-from pad_ray.errors import ConfigError, reason_of
-from pad_ray.pages import code_fence, page_template, yaml_text
+from pad_ray.base.errors import ConfigError, reason_of
+from pad_ray.base.pages import code_fence, page_template, yaml_text
 from pad_ray.reasons import REASONS
 from pad_ray.stages import write_text
 from pad_ray.tasks import TASKS

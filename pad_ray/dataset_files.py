@@ -17,6 +17,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pad_ray.base.schemas import JUDGED_SCHEMA
+from pad_ray.base.storage import is_remote
 from pad_ray.parquet_folder import (
     ROWS_PER_BATCH,
     bounded_duckdb,
@@ -24,8 +26,6 @@ from pad_ray.parquet_folder import (
     view_of,
     writing,
 )
-from pad_ray.schemas import JUDGED_SCHEMA
-from pad_ray.storage import is_remote
 
 __all__ = ["JudgedRows", "repeats_query"]
 

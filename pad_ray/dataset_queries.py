@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from pad_ray.errors import DataError, reason_of
-from pad_ray.pages import in_turn
+from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.pages import in_turn
 from pad_ray.parquet_folder import bounded_duckdb, view_of
 
 __all__ = ["LONGEST", "RATE_BINS", "DatasetRows", "open_rows"]

@@ -11,13 +11,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pad_ray.base.errors import ConfigError, reason_of
+from pad_ray.base.pages import page_template, shown_value
+from pad_ray.base.plots import funnel_figure, histogram_figure
 from pad_ray.dataset_card import KINDS, holds_texts
 from pad_ray.dataset_queries import LONGEST, RATE_BINS, DatasetRows, open_rows
-from pad_ray.errors import ConfigError, reason_of
 from pad_ray.funnel import funnel_bars
-from pad_ray.pages import page_template, shown_value
 from pad_ray.reasons import REASONS
-from pad_ray.report_plots import funnel_figure, histogram_figure
 from pad_ray.stages import write_text
 
 __all__ = ["REPORT", "write_dataset_report"]

@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pad_ray.config import resolve, resolve_all
+from pad_ray.base.config import resolve, resolve_all
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.strategies.vote import answer_key
-from pad_ray.errors import ConfigError, DataError
 from pad_ray.evaluation import measure, print_table
 from pad_ray.evaluation_settings import EnsembleSettings
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import input_fingerprints, open_stage, read_manifest
 
 __all__ = ["elect", "vote_together"]

@@ -19,18 +19,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.config import resolve
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.intervals import mean_interval
+from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
-from pad_ray.errors import ConfigError
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
-from pad_ray.intervals import mean_interval
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.repair_accounting import print_repairs, repair_metrics
 from pad_ray.requests import request_tables
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
-from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.stages import Stage, open_stage
 from pad_ray.step_accounting import step_metrics
 from pad_ray.student_card import StudentCard, worked_examples

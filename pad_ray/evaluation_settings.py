@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MinLen
 from pydantic import Field
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.problems import ProblemSettings

@@ -14,7 +14,7 @@ from typing import Any
 
 from pad_ray.augmentation.augmenting import augment
 from pad_ray.augmentation.settings import AugmentationSettings
-from pad_ray.config import resolve, validate, validate_with
+from pad_ray.base.config import resolve, validate, validate_with
 from pad_ray.ensemble import vote_together
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EnsembleSettings, EvaluationRun, EvaluationSettings

@@ -8,8 +8,8 @@ from typing import Any
 
 import ray
 
-from pad_ray.config import root_cause
-from pad_ray.errors import PadError
+from pad_ray.base.config import root_cause
+from pad_ray.base.errors import PadError
 from pad_ray.progress import watch
 from pad_ray.runtime import connect
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from pad_ray.base.pages import page_template
 from pad_ray.experiment_results import Answers, outcomes, pairs
-from pad_ray.pages import page_template
 from pad_ray.stages import write_json, write_text
 from pad_ray.step_accounting import steps_line
 from pad_ray.student_card import TEXT_FORMATS

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
+from pad_ray.base.intervals import mean_interval, paired_gain
 from pad_ray.evaluation import problem_set_of
-from pad_ray.intervals import mean_interval, paired_gain
 from pad_ray.stages import read_manifest
 
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from pad_ray.augmentation.settings import AugmentationRun
-from pad_ray.config import Settings, validate
+from pad_ray.base.config import Settings, validate
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import TEXT_STRATEGIES
-from pad_ray.errors import ConfigError
 from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.refinement.settings import InjectionRun
 from pad_ray.student_card import TEXT_FORMATS

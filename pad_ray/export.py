@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pad_ray.config import resolve, resolve_all
+from pad_ray.base.config import resolve, resolve_all
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.pages import code_fence, page_template, yaml_text
 from pad_ray.dataset_card import CARD, KINDS, DataFile, card_data, holds_texts, licence_of
-from pad_ray.errors import ConfigError, DataError
 from pad_ray.export_layout import Layout, layout_of
 from pad_ray.export_rows import Row, RowWriter, Tally, chosen_rows, in_validation
 from pad_ray.export_settings import ExportSettings, Written
 from pad_ray.hub import HubRepository, open_repository
-from pad_ray.pages import code_fence, page_template, yaml_text
 from pad_ray.stages import (
     Stage,
     input_fingerprints,

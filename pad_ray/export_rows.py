@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pad_ray.errors import DataError, reason_of
+from pad_ray.base.errors import DataError, reason_of
 from pad_ray.export_settings import Choice, Written
 
 __all__ = [

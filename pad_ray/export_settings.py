@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 
 
 class ExportSettings(Settings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pad_ray.report_plots import Bar
+from pad_ray.base.plots import Bar
 
 __all__ = ["funnel_bars"]
 

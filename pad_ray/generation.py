@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 from ray.util.metrics import Counter
 
+from pad_ray.base.records import Completion, Problem
+from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
 from pad_ray.journal import Journal, Sample
 from pad_ray.ledger import LedgerLike, Rates
-from pad_ray.records import Completion, Problem
-from pad_ray.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
 from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]

@@ -11,7 +11,7 @@ from typing import cast
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 
 __all__ = ["TOKEN_VARIABLE", "HubRepository", "open_repository"]
 

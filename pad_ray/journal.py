@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pad_ray.base.records import Completion
+from pad_ray.base.storage import is_remote
 from pad_ray.ledger import Totals
-from pad_ray.records import Completion
-from pad_ray.storage import is_remote
 
 __all__ = ["Journal", "Sample", "spent_in"]
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 
 __all__ = ["Budget", "Ledger", "LedgerLike", "Rates", "SharedLedger", "Totals", "share_ledger"]
 

@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pad_ray.errors import DataError
-from pad_ray.storage import (
+from pad_ray.base.errors import DataError
+from pad_ray.base.storage import (
     arrow_filesystem,
     is_remote,
     key_of,

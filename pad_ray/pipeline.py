@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pad_ray.config import resolve, validate_with
+from pad_ray.base.config import resolve, validate_with
 from pad_ray.evaluation import evaluate_student, print_table, problem_set_of
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.pipeline_settings import PipelineSettings

@@ -13,7 +13,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.intervals import mean_interval
+from pad_ray.base.intervals import mean_interval
 from pad_ray.tasks import Task
 
 

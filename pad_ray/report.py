@@ -11,19 +11,19 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pad_ray.dataset_card import holds_texts
-from pad_ray.errors import DataError
-from pad_ray.evaluation import failure_class, problem_set_of
-from pad_ray.funnel import funnel_bars
-from pad_ray.pages import in_turn, page_template, shown_value
-from pad_ray.reasons import REASONS
-from pad_ray.report_plots import (
+from pad_ray.base.errors import DataError
+from pad_ray.base.pages import in_turn, page_template, shown_value
+from pad_ray.base.plots import (
     Bar,
     accuracy_figure,
     funnel_figure,
     loss_figure,
     loss_points,
 )
+from pad_ray.dataset_card import holds_texts
+from pad_ray.evaluation import failure_class, problem_set_of
+from pad_ray.funnel import funnel_bars
+from pad_ray.reasons import REASONS
 from pad_ray.stages import write_text
 from pad_ray.training_metrics import metric_lines
 

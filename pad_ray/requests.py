@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from pad_ray.records import Problem, row_id
-from pad_ray.schemas import REQUEST_SCHEMA
+from pad_ray.base.records import Problem, row_id
+from pad_ray.base.schemas import REQUEST_SCHEMA
 
 # A block is also held in memory at once; long texts make it shorter.
 _BLOCK_CHARS = 32_000_000

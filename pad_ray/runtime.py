@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import ray
 import ray.data
 
-from pad_ray.errors import ResourceError
+from pad_ray.base.errors import ResourceError
 from pad_ray.local_cpus import local_cpus
 
 _OBJECT_STORE_BYTES = 512 * 1024**2

@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 import pad_ray
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError, DataError, reason_of
-from pad_ray.storage import is_remote
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError, DataError, reason_of
+from pad_ray.base.storage import is_remote
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pad_ray.base.intervals import mean_interval
 from pad_ray.calculations import count_steps
-from pad_ray.intervals import mean_interval
 
 __all__ = ["record_steps", "step_metrics", "steps_line"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pad_ray.errors import ConfigError, StudentError
+from pad_ray.base.errors import ConfigError, StudentError
 from pad_ray.tasks import Task
 
 # What a student writes: a program, a chain of thought that ends in the answer, or that alone.

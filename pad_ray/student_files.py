@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pad_ray.config import resolve
-from pad_ray.errors import StudentError
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import StudentError
 from pad_ray.stages import file_fingerprint
 from pad_ray.student_card import CARD_FILE, StudentCard, read_card
 

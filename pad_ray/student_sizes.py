@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 
 
 @dataclass(frozen=True)

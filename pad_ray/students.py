@@ -28,7 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from pad_ray.errors import ConfigError, StudentError, reason_of
+from pad_ray.base.errors import ConfigError, StudentError, reason_of
 from pad_ray.student_card import CARD_FILE, StudentCard, read_card
 from pad_ray.student_sizes import ScratchSize, scratch_size
 

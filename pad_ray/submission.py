@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 import pad_ray
-from pad_ray.config import Job, Settings, read_fields
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import Job, Settings, read_fields
+from pad_ray.base.errors import ConfigError
 from pad_ray.submission_package import pack
 
 if TYPE_CHECKING:

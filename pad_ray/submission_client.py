@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from rich.prompt import Confirm
 
-from pad_ray.errors import ClusterError, reason_of
+from pad_ray.base.errors import ClusterError, reason_of
 
 # A head whose state outlives it is back within a minute or two.
 _AWAY_S = 300.0

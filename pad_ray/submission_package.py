@@ -14,9 +14,9 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 import pad_ray
-from pad_ray.config import Job, Settings
-from pad_ray.errors import ConfigError
-from pad_ray.storage import is_remote
+from pad_ray.base.config import Job, Settings
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.storage import is_remote
 
 SETTINGS = "job.yaml"
 # Stands for the package's folder, whose place only the cluster knows.

@@ -18,16 +18,18 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
+from pad_ray.base.schemas import PROBLEM_SCHEMA
+from pad_ray.base.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
 from pad_ray.contamination import Decontaminator
 from pad_ray.dataset_card import write_card
 from pad_ray.dataset_files import JudgedRows
-from pad_ray.errors import ConfigError
 from pad_ray.generation import TeacherStage
 from pad_ray.journal import spent_in
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.ledger import SharedLedger, Totals, share_ledger
 from pad_ray.parquet_folder import null_count, rows_of
-from pad_ray.records import Problem
 from pad_ray.requests import request_tables
 from pad_ray.rowflow import (
     REQUESTS,
@@ -38,10 +40,8 @@ from pad_ray.rowflow import (
     write_requests,
 )
 from pad_ray.runtime import connect
-from pad_ray.schemas import PROBLEM_SCHEMA
 from pad_ray.stages import Stage, open_stage, print_reasons, write_json
 from pad_ray.step_accounting import steps_line
-from pad_ray.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import ProblemCounts, Task, get_task
 from pad_ray.teachers.base import Teacher

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pad_ray.config import resolve
-from pad_ray.errors import ConfigError, DataError
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.records import TrainingRow
+from pad_ray.base.storage import locate_all
 from pad_ray.general_texts import general_examples
-from pad_ray.records import TrainingRow
 from pad_ray.stages import Stage, input_fingerprints, read_manifest
-from pad_ray.storage import locate_all
 from pad_ray.student_card import StudentCard
 from pad_ray.students import DTYPES, Student, load_student, make_scratch_student, save_student
 from pad_ray.training_data import (

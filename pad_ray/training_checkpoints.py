@@ -20,7 +20,7 @@ import ray.train
 import torch
 import torch.distributed
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 
 _TAG = "state"
 _POSITION = "position.json"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pad_ray.answers import answer_sentence
-from pad_ray.errors import DataError
+from pad_ray.base.errors import DataError
+from pad_ray.base.records import TrainingRow
 from pad_ray.hierarchy import decompose, plan_program
 from pad_ray.parquet_folder import verified_rows
-from pad_ray.records import TrainingRow
 from pad_ray.student_card import (
     TargetFormat,
     describe_error,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed
 
-from pad_ray.errors import DataError
+from pad_ray.base.errors import DataError
 
 
 class MetricsLog:

@@ -23,8 +23,8 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 
-from pad_ray.config import resolve
-from pad_ray.errors import ConfigError, ResourceError
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import ConfigError, ResourceError
 from pad_ray.progress import watch
 from pad_ray.runtime import cluster_resources, connect, node_resources
 from pad_ray.stages import Stage, file_fingerprint, open_stage, write_json

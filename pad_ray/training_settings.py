@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError, DataError
-from pad_ray.storage import locate_all
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.storage import locate_all
 from pad_ray.student_card import TargetFormat
 from pad_ray.student_sizes import scratch_size
 

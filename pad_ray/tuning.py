@@ -19,10 +19,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.config import resolve, validate
+from pad_ray.base.config import resolve, validate
+from pad_ray.base.errors import DataError
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.strategies.vote import is_gold, most_voted, vote_weight
-from pad_ray.errors import DataError
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.stages import write_text

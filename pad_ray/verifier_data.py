@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pad_ray.errors import DataError
-from pad_ray.storage import parquet_dataset
+from pad_ray.base.errors import DataError
+from pad_ray.base.storage import parquet_dataset
 from pad_ray.training_data import Example
 from pad_ray.verifiers.value import question_tokens, step_tokens
 

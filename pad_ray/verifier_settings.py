@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from pad_ray.storage import locate_all
+from pad_ray.base.storage import locate_all
 from pad_ray.training_settings import TrainingHyperparameters
 
 

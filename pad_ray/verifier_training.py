@@ -16,8 +16,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.config import resolve
-from pad_ray.errors import ConfigError, DataError
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.progress import watch
 from pad_ray.runtime import connect
 from pad_ray.stages import Stage, input_fingerprints, open_stage, refuse_augmented

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pad_ray import synthesis
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 from pad_ray.generation import TeacherStage
 from pad_ray.judging import ProgramJudge
 from pad_ray.judging_settings import SandboxSettings

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pad_ray.storage import parquet_dataset
+from pad_ray.base.storage import parquet_dataset
 
 ROOT = Path(__file__).parents[1]
 TIMINGS = {"cpu_s", "wall_s"}

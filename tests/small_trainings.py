@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.torch import load_file
 
-from pad_ray.records import row_id
-from pad_ray.schemas import JUDGED_SCHEMA
+from pad_ray.base.records import row_id
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.stages import MANIFEST, input_fingerprints
 from pad_ray.tasks import get_task
 from pad_ray.training import make_prepared

@@ -16,7 +16,7 @@ from pad_ray.analysis_report import planes
 from pad_ray.analysis_settings import AnalysisSettings
 from pad_ray.analysis_student import measure_student, reference_of
 from pad_ray.analysis_tokens import force, token_classes
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.student_card import StudentCard, TargetFormat, format_source
 from pad_ray.students import (
     Student,

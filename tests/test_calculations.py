@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.calculations import StepCounts, calculations, count_steps
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.step_accounting import record_steps, step_metrics
 
 NUMBERS = st.integers(1, 10**6)

@@ -14,11 +14,11 @@ import yaml
 from finished_stages import synthesised
 from huggingface_hub import DatasetCard
 
-from pad_ray.config import parse_settings
+from pad_ray.base.config import parse_settings
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.dataset_card import COLUMNS, card_data, licence_of, size_category, write_card
-from pad_ray.errors import ConfigError
 from pad_ray.report import StageResult
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import TASKS
 

@@ -18,12 +18,12 @@ from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 from test_report import ATTACK, Page
 
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.plots import histogram_figure
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.dataset_queries import open_rows
 from pad_ray.dataset_report import write_dataset_report
-from pad_ray.errors import ConfigError, DataError
 from pad_ray.report import StageResult
-from pad_ray.report_plots import histogram_figure
-from pad_ray.schemas import JUDGED_SCHEMA
 
 FAULTS = {"wrong_number": 0.25, "undefined_name": 0.15, "no_code": 0.1, "syntax_error": 0.1}
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.ensemble import elect, vote_together
-from pad_ray.errors import ConfigError, DataError
 from pad_ray.evaluation_settings import EnsembleSettings
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import read_manifest, write_json
 
 GOLD = "7"

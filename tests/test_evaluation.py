@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.config import root_cause, validate
-from pad_ray.errors import ConfigError, StudentError
+from pad_ray.base.config import root_cause, validate
+from pad_ray.base.errors import ConfigError, StudentError
+from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.evaluation import evaluate, failure_classes, measure, table_rows
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.judging_settings import Rule, SandboxSettings
-from pad_ray.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.student_card import StudentCard
 from pad_ray.students import make_scratch_student, save_student
 from pad_ray.tasks import get_task

@@ -19,8 +19,8 @@ from finished_stages import synthesised
 from hub_server import WRITE_TOKEN, Hub, serve_hub
 from huggingface_hub import DatasetCard
 
-from pad_ray.config import validate
-from pad_ray.errors import ConfigError, DataError
+from pad_ray.base.config import validate
+from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.export import export_dataset
 from pad_ray.export_rows import in_validation
 from pad_ray.export_settings import ExportSettings

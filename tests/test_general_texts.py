@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_trainings import STEPS, logged, settings
 
-from pad_ray.errors import ConfigError, DataError, StudentError
+from pad_ray.base.errors import ConfigError, DataError, StudentError
 from pad_ray.general_texts import general_examples
 from pad_ray.student_card import StudentCard
 from pad_ray.students import load_student, make_scratch_student, save_student

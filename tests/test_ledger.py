@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pad_ray.base.records import Completion
 from pad_ray.journal import Journal, spent_in
 from pad_ray.ledger import Budget, Ledger, Rates, Totals, share_ledger
-from pad_ray.records import Completion
 
 
 class Clock:

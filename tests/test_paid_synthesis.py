@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.config import root_cause
-from pad_ray.errors import TeacherError
+from pad_ray.base.config import root_cause
+from pad_ray.base.errors import TeacherError
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.teachers.prompts import TEXT_RULES

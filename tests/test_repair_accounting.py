@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.intervals import mean_interval, paired_gain
+from pad_ray.base.intervals import mean_interval, paired_gain
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.repair_accounting import print_repairs, repair_metrics
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.tasks import get_task
 
 TASK = get_task("arithmetic")

@@ -24,15 +24,15 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from pad_ray import evaluation
-from pad_ray.errors import DataError
+from pad_ray.base.errors import DataError
+from pad_ray.base.pages import clip, duration, million
+from pad_ray.base.plots import Bar, LossPoint, accuracy_figure, loss_figure
+from pad_ray.base.records import Problem
+from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import TextJudge
-from pad_ray.pages import clip, duration, million
-from pad_ray.records import Problem
 from pad_ray.report import StageResult, write_report
-from pad_ray.report_plots import Bar, LossPoint, accuracy_figure, loss_figure
 from pad_ray.requests import request_tables
-from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.tasks import get_task
 from pad_ray.teachers.scripted import ScriptedTeacher
 from pad_ray.training_settings import TrainingSettings

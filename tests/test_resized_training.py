@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_trainings import STEPS, furthest_weights, logged, settings, train_partly
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.stages import read_manifest
 from pad_ray.training import train
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from pad_ray.base.config import Settings, parse_settings
 from pad_ray.comparison_settings import ComparisonSettings
-from pad_ray.config import Settings, parse_settings
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.experiment_settings import ExperimentSettings
 from pad_ray.pipeline_settings import PipelineSettings

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from pad_ray.base.records import Problem
 from pad_ray.evaluation import evaluate
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.records import Problem
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import Task, numbers_equal

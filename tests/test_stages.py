@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError, DataError
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.stages import (
     CONFIG,
     MANIFEST,

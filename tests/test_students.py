@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pad_ray.base.errors import ConfigError, PadError, StudentError
 from pad_ray.decoding.engine import Engine, Grow
-from pad_ray.errors import ConfigError, PadError, StudentError
 from pad_ray.student_card import CARD_FILE, StudentCard, format_source, read_card
 from pad_ray.student_sizes import SCRATCH_SIZES, scratch_size
 from pad_ray.students import (

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray import submission_package, submission_start
-from pad_ray.config import Job, Settings, parse_settings
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import Job, Settings, parse_settings
+from pad_ray.base.errors import ConfigError
 from pad_ray.submission import SubmitSettings, find_job
 from pad_ray.submission_client import _Output, connect
 from pad_ray.submission_package import SETTINGS, pack
@@ -64,7 +64,7 @@ def test_inputs_named_by_relative_paths_go_along(here: Path) -> None:
     placed = Path(values["student"]["path"].replace("{package}", str(folder)))
     assert (placed / "config.json").read_text() == "{}"
     assert values["out"] == "/mnt/out"
-    assert (folder / "pad_ray/dataset_card.md.j2").is_file()
+    assert (folder / "pad_ray/base/templates/dataset_card.md.j2").is_file()
     assert not list(folder.rglob("*.pyc"))
 
 

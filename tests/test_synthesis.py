@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pad_ray import dataset_files
+from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.dataset_files import JudgedRows
-from pad_ray.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
 from pad_ray.rejudging import judge_again
-from pad_ray.schemas import JUDGED_SCHEMA
 from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
@@ -179,7 +179,7 @@ def test_users_own_task_is_found_by_the_workers(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "capitals.py").write_text(
-        "from pad_ray.records import Problem\n"
+        "from pad_ray.base.records import Problem\n"
         "from pad_ray.tasks import Task, texts_equal\n"
         "def generate(count, split, seed, size):\n"
         "    return [Problem.make('letters', f'Say {c}.', c, program="

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_trainings import STEPS, furthest_weights, logged, settings
 
-from pad_ray.config import validate
+from pad_ray.base.config import validate
+from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.decoding.solver import Solver
-from pad_ray.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.stages import read_manifest
 from pad_ray.students import load_student
 from pad_ray.training import read_rows, train

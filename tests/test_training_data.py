@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.errors import DataError
-from pad_ray.records import TrainingRow
+from pad_ray.base.errors import DataError
+from pad_ray.base.records import TrainingRow
 from pad_ray.student_card import StudentCard, TargetFormat
 from pad_ray.students import make_scratch_student
 from pad_ray.training_data import (

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from small_students import example, misreading
 
+from pad_ray.base.config import validate
+from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.comparison import compare
 from pad_ray.comparison_settings import ComparisonSettings
-from pad_ray.config import validate
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.errors import ConfigError, DataError
 from pad_ray.stages import read_manifest
 from pad_ray.student_card import StudentCard
 from pad_ray.students import Student, save_student

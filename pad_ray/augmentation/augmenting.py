@@ -11,6 +11,8 @@ import pyarrow as pa
 from pad_ray.augmentation.paraphrase import paraphraser
 from pad_ray.augmentation.settings import AugmentationRun, AugmentationSettings
 from pad_ray.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
+from pad_ray.base.schemas import AUGMENTED_SCHEMA
+from pad_ray.base.storage import locate, remove_folder
 from pad_ray.dataset_files import JudgedRows
 from pad_ray.journal import spent_in
 from pad_ray.ledger import share_ledger
@@ -18,9 +20,7 @@ from pad_ray.parquet_folder import bounded_duckdb, view_of
 from pad_ray.refinement.repairs import copies_of, read_verified, task_names, tasks_of
 from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.runtime import connect
-from pad_ray.schemas import AUGMENTED_SCHEMA
 from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons, refuse_augmented
-from pad_ray.storage import locate, remove_folder
 
 __all__ = ["augment"]
 

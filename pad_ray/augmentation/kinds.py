@@ -10,7 +10,7 @@ from typing import TypeAlias
 from pad_ray.augmentation.names import other_names
 from pad_ray.augmentation.numbers import other_numbers
 from pad_ray.augmentation.rewritten import Rewritten
-from pad_ray.weights import drawn
+from pad_ray.base.weights import drawn
 
 __all__ = ["DEFAULT_WEIGHTS", "EDITS", "PARAPHRASE", "Edit", "rewrite"]
 

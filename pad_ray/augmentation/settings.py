@@ -8,12 +8,12 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from pad_ray.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.storage import locate_all
+from pad_ray.base.weights import check_kinds
 from pad_ray.judging_settings import SandboxSettings
-from pad_ray.storage import locate_all
 from pad_ray.teachers.endpoint_settings import EndpointSettings
-from pad_ray.weights import check_kinds
 
 __all__ = ["AugmentationRun", "AugmentationSettings"]
 

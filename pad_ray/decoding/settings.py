@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError
 
 StrategyName = Literal[
     "greedy", "beam", "stepwise", "diverse", "vote", "repair", "hierarchical", "auto"

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from pad_ray.answers import stated_answer
-from pad_ray.config import validate
+from pad_ray.base.config import validate
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job, Scheduler
 from pad_ray.decoding.search import Node, Trail
 from pad_ray.decoding.settings import MODELLED, SearchSettings, check_text_search
-from pad_ray.errors import ConfigError
 from pad_ray.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox, Value
 from pad_ray.students import (

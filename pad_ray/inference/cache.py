@@ -11,7 +11,7 @@ import torch
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PretrainedConfig
 from transformers.cache_utils import DynamicLayer, LinearAttentionCacheLayerMixin
 
-from pad_ray.errors import StudentError
+from pad_ray.base.errors import StudentError
 
 _SPARE_COLUMNS = 64
 _SPARE_ROWS = 4

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pad_ray.config import validate_with
+from pad_ray.base.config import validate_with
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.planning.cluster import ClusterSettings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pad_ray.config import S, parse_settings, read_fields
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import S, parse_settings, read_fields
+from pad_ray.base.errors import ConfigError
 from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.problems import ProblemSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from statistics import fmean
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.tasks import ProblemCounts, get_task
 from pad_ray.teachers.chat_requests import CHARS_A_TOKEN, prompt_chars, sample_body

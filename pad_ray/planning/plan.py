@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import ray
 
-from pad_ray.config import resolve, validate_with
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import resolve, validate_with
+from pad_ray.base.errors import ConfigError
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.evaluation_cost import estimate_evaluations, measure_evaluation
 from pad_ray.planning.jobs import PlannedJob, count_problems, read_job, share_out

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.pages import duration, million
+from pad_ray.base.pages import duration, million
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.quantities import Range, total
 from pad_ray.planning.settings import StageEstimate

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from pad_ray.errors import DataError, StudentError, reason_of
+from pad_ray.base.errors import DataError, StudentError, reason_of
+from pad_ray.base.storage import parquet_dataset
 from pad_ray.parquet_folder import rows_of
 from pad_ray.planning.memory import RowsSeen, StudentShape
 from pad_ray.stages import MANIFEST, read_manifest
-from pad_ray.storage import parquet_dataset
 from pad_ray.student_card import StudentCard
 from pad_ray.students import load_student, make_scratch_student
 from pad_ray.training import kinds_of, read_rows

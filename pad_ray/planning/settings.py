@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.quantities import NOTHING, Range
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from pad_ray.config import validate_with
+from pad_ray.base.config import validate_with
 from pad_ray.ledger import Budget
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.memory import watch_memory

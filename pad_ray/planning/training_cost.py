@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pad_ray.config import validate_with
+from pad_ray.base.config import validate_with
 from pad_ray.planning.cluster import ClusterSettings, GPUKind
 from pad_ray.planning.fitting import memory_of, training_misfits
 from pad_ray.planning.memory import RowsSeen

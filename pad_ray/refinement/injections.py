@@ -13,13 +13,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
+from pad_ray.base.weights import check_kinds, drawn
 from pad_ray.programs import normalise_program
 from pad_ray.refinement import injections_flow as flow
 from pad_ray.refinement import injections_text as text
 from pad_ray.refinement import injections_tree as tree
 from pad_ray.refinement.injections_source import Source, read_source
 from pad_ray.refinement.injections_steps import off_by_one_step
-from pad_ray.weights import check_kinds, drawn
 
 __all__ = ["INJECTIONS", "Edit", "Injected", "Injection", "check_weights", "inject"]
 

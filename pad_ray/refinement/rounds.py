@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.config import resolve, resolve_all, validate, validate_with
+from pad_ray.base.config import resolve, resolve_all, validate, validate_with
+from pad_ray.base.intervals import paired_gain
 from pad_ray.evaluation import evaluate_student, problem_set_name
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
-from pad_ray.intervals import paired_gain
 from pad_ray.refinement.failures import collect_failures
 from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.rounds_settings import RefinementSettings, SamplingRun

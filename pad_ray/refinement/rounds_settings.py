@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.problems import ProblemSettings

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from pad_ray.config import Settings
-from pad_ray.errors import ConfigError
+from pad_ray.base.config import Settings
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.storage import locate_all
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.refinement.injections import INJECTIONS, check_weights
-from pad_ray.storage import locate_all
 
 
 class InjectionRun(Settings):

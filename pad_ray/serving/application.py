@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
-from pad_ray.config import validate
+from pad_ray.base.config import validate
 from pad_ray.serving.app import SOLVER, serve_app
 from pad_ray.serving.replica import replica_class
 from pad_ray.serving.settings import ServingSettings

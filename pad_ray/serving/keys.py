@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pad_ray.errors import ConfigError, reason_of
+from pad_ray.base.errors import ConfigError, reason_of
 from pad_ray.serving.errors import no_key, too_often
 from pad_ray.serving.settings import DoorSettings
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pad_ray.base.errors import PadError
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.solver import Solution, Solver
-from pad_ray.errors import PadError
 
 
 class LoopClosedError(Exception):

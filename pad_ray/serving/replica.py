@@ -11,9 +11,9 @@ from functools import partial
 import torch
 from ray import serve
 
+from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.solver import Solution, Solver
-from pad_ray.errors import ConfigError, PadError
 from pad_ray.serving.errors import ApiError, bad_field, out_of_time
 from pad_ray.serving.loop import DecodingLoop, Listener, LoopClosedError
 from pad_ray.serving.messages import Answered, Ask, Event

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pad_ray.config import validate
+from pad_ray.base.config import validate
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES
-from pad_ray.errors import ConfigError
 from pad_ray.serving.errors import ApiError, bad_field
 from pad_ray.serving.messages import Ask
 from pad_ray.serving.schemas import ChatRequest, SearchRequest

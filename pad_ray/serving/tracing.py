@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.serving.errors import ApiError
 from pad_ray.serving.messages import Answered, Ask, Trace
 from pad_ray.serving.metrics import answer_class

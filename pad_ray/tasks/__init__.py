@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from pad_ray.errors import ConfigError, DataError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.records import Problem
 from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import (
     Exemplar,

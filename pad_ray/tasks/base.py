@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 
 Split = Literal["train", "test", "held_out"]
 

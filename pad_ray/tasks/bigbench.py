@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pad_ray.errors import DataError, reason_of
-from pad_ray.records import Problem
+from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Task
 from pad_ray.tasks.dates import DATES, dates_equal
 from pad_ray.tasks.deduction import DEDUCTION

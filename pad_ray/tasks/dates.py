@@ -11,7 +11,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar, Split, Task, numbers_equal, texts_equal
 from pad_ray.tasks.dates_questions import QUESTIONS
 from pad_ray.tasks.dates_stories import STORIES, code

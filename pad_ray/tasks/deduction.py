@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple, TypeAlias
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
 from pad_ray.tasks.deduction_domains import DOMAINS, WORDINGS, Domain, Wording
 from pad_ray.tasks.generation import choose_pair, draw_templates, write_program

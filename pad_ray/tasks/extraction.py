@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.extraction_domains import DOMAINS, REQUESTS, Domain, Fact, Request
 from pad_ray.tasks.generation import draw_templates, write_program

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pad_ray.errors import DataError, reason_of
-from pad_ray.records import Problem
+from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar, Task, numbers_equal, texts_equal
 
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)")

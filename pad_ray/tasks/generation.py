@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Split
 
 __all__ = [

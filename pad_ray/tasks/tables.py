@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.files import number_or_text_equal
 from pad_ray.tasks.generation import answer_program, choose_pair, draw_templates

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pad_ray.base.records import Completion, Problem
 from pad_ray.ledger import LedgerLike
-from pad_ray.records import Completion, Problem
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Teacher(Protocol):
     """An engine that writes programs. Instances live in Ray actors and must be picklable.
 
     `complete` returns one list a request, in order, with one completion a sample index. A sample
-    that failed carries `error`; `pad_ray.errors.TeacherError` is raised only where going on is
+    that failed carries `error`; `pad_ray.base.errors.TeacherError` is raised only where going on is
     useless (key refused, endpoint gone). `check` fails fast, before any work is started.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from pad_ray.records import Completion
+from pad_ray.base.records import Completion
 
 __all__ = ["ChatAnswer", "completions", "one_line"]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.prompts import Message, Prompt, chat_messages, exemplars_of_round
 

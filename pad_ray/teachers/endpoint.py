@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
-from pad_ray.errors import TeacherError
+from pad_ray.base.errors import TeacherError
+from pad_ray.base.records import Completion
 from pad_ray.ledger import Ledger, LedgerLike
-from pad_ray.records import Completion
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.chat import ChatAnswer, completions

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from pad_ray.errors import TeacherError
-from pad_ray.records import Completion
+from pad_ray.base.errors import TeacherError
+from pad_ray.base.records import Completion
 from pad_ray.teachers.chat import ChatAnswer, one_line
 from pad_ray.teachers.endpoint_settings import EndpointAddress, EndpointSettings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from pad_ray.errors import ConfigError
-from pad_ray.storage import locate_all
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.storage import locate_all
 from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.tasks import Task
 from pad_ray.teachers.base import Teacher

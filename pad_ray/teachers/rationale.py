@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pad_ray.answers import answer_sentence
-from pad_ray.errors import TeacherError
-from pad_ray.records import Completion, Problem
+from pad_ray.base.errors import TeacherError
+from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format
 from pad_ray.teachers.rationale_conversion import convert_rationale

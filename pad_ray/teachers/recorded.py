@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pad_ray.records import Completion
+from pad_ray.base.records import Completion
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.recorded_files import recorded_files
 from pad_ray.teachers.recorded_index import RecordedIndex, index_files

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pad_ray.errors import DataError
+from pad_ray.base.errors import DataError
 
 _SUFFIXES = (".jsonl", ".parquet")
 

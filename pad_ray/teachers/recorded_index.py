@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from pad_ray.errors import DataError
-from pad_ray.records import Completion
+from pad_ray.base.errors import DataError
+from pad_ray.base.records import Completion
 from pad_ray.teachers.chat import one_line
 from pad_ray.teachers.recorded_rows import Entry, json_entries, parquet_entries, parse_line
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pad_ray.errors import DataError
-from pad_ray.records import Completion
+from pad_ray.base.errors import DataError
+from pad_ray.base.records import Completion
 from pad_ray.teachers.chat import ChatAnswer, completions, one_line
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Completion, Problem
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format
 from pad_ray.teachers.scripted_edits import (

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from pad_ray.config import resolve
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import TeacherError
+from pad_ray.base.records import Completion
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Search, Trail
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.errors import TeacherError
-from pad_ray.records import Completion
 from pad_ray.student_card import TargetFormat, few_shot_preamble
 from pad_ray.students import DTYPES, Student, load_student, prompt_fits
 from pad_ray.tasks.base import Exemplar

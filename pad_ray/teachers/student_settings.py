@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 
 __all__ = ["SamplingSettings", "StudentTeacherSettings"]
 

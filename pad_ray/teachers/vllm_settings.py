@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pad_ray.config import Settings, resolve
+from pad_ray.base.config import Settings, resolve
 
 _OWN_FIELDS = ("model", "tensor_parallel_size", "pipeline_parallel_size", "task_type")
 

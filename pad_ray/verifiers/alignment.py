@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pad_ray.errors import ConfigError, StudentError, reason_of
+from pad_ray.base.errors import ConfigError, StudentError, reason_of
 from pad_ray.verifiers.base import Candidate
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")

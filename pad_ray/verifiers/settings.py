@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pad_ray.config import Settings
+from pad_ray.base.config import Settings
 
 
 class ScorerSettings(Settings):

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from pad_ray.errors import StudentError
+from pad_ray.base.errors import StudentError
 from pad_ray.student_files import STATES_FILE
 from pad_ray.verifiers.base import Candidate, calibrated
 

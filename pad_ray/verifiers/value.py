@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from pad_ray.errors import StudentError, reason_of
+from pad_ray.base.errors import StudentError, reason_of
 from pad_ray.inference.rows import Rows
 from pad_ray.statements import split_steps
 from pad_ray.student_card import format_source

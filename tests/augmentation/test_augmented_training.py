@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.records import TrainingRow
-from pad_ray.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
+from pad_ray.base.records import TrainingRow
+from pad_ray.base.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.training import kinds_of, read_rows
 from pad_ray.training_data import held_questions, nested_subset, split_by_problem
 from pad_ray.training_settings import TrainingSettings

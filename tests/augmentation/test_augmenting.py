@@ -17,11 +17,11 @@ from written import program
 from pad_ray.augmentation.augmenting import augment
 from pad_ray.augmentation.settings import AugmentationRun, AugmentationSettings
 from pad_ray.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
-from pad_ray.config import root_cause
-from pad_ray.errors import ConfigError, TeacherError
-from pad_ray.records import problem_id, row_id
+from pad_ray.base.config import root_cause
+from pad_ray.base.errors import ConfigError, TeacherError
+from pad_ray.base.records import problem_id, row_id
+from pad_ray.base.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.stages import MANIFEST, read_manifest
 from pad_ray.tasks import get_task, numbers_equal
 from pad_ray.tasks.generation import split_of

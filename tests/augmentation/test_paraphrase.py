@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from pad_ray.augmentation.paraphrase import RULES, fault_of, paraphraser, read_paraphrase
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.endpoint_settings import EndpointSettings
 from tests.teachers.openai_server import chat, openai_server

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from small_students import Example
 
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.decoding.strategies import STRATEGIES
 from pad_ray.decoding.strategies.vote import answer_key
-from pad_ray.errors import ConfigError
 from pad_ray.students import Student
 from pad_ray.verifiers.base import Candidate
 

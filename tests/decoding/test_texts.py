@@ -9,9 +9,9 @@ import pytest
 from small_students import remembered, taught_thoughts, thought
 
 from pad_ray.answers import stated_answer
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.config import Job
-from pad_ray.schemas import JUDGED_SCHEMA
+from pad_ray.base.config import Job
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.stages import CONFIG, MANIFEST
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -373,7 +373,7 @@ def test_settings_wait_for_nothing_heavy() -> None:
     """One process asks every job for its help and makes a mistake in its settings."""
     ask = (
         "import contextlib, io, runpy, sys\n"
-        "from pad_ray.errors import ConfigError\n"
+        "from pad_ray.base.errors import ConfigError\n"
         "for path in sys.argv[1:]:\n"
         "    job = runpy.run_path(path)['JOB']\n"
         "    for flags, end in ((['--help'], SystemExit), (['--nothing', '1'], ConfigError)):\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.planning.plan import plan
 from pad_ray.planning.report import Plan
 from pad_ray.planning.settings import PlanSettings

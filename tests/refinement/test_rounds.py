@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.config import validate
+from pad_ray.base.config import validate
 from pad_ray.decoding.solver import Solver
 from pad_ray.refinement.rounds import refine
 from pad_ray.refinement.rounds_settings import RefinementSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.serving.errors import ApiError
 from pad_ray.serving.keys import Doorkeeper, hashed, main, read_keys
 from pad_ray.serving.settings import DoorSettings

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from small_students import Example, example
 
+from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.solver import Solver
-from pad_ray.errors import ConfigError
 from pad_ray.serving.loop import DecodingLoop, Listener, LoopClosedError
 
 STEPWISE = SearchSettings(strategy="stepwise", max_new_tokens=120)

@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from ray import serve
 from small_students import Example
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 from pad_ray.serving import build
 from pad_ray.serving.keys import hashed
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
 from pad_ray.tasks.arithmetic import ARITHMETIC, STORIES, fill
 from pad_ray.tasks.arithmetic_stories import Story
 from pad_ray.tasks.base import Split

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pad_ray.errors import DataError
+from pad_ray.base.errors import DataError
 from pad_ray.tasks import TASKS, load_problems
 
 DATE = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.errors import ConfigError, DataError, PadError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError, DataError, PadError
+from pad_ray.base.records import Problem
 from pad_ray.tasks import TASKS, get_task, load_problems
 from pad_ray.tasks.files import plain_number
 
@@ -204,7 +204,7 @@ def test_file_task_without_a_file_and_generated_task_with_one() -> None:
 
 OWN_TASK = """
 from pathlib import Path
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks import Task, texts_equal
 
 def load(path):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Split, Task
 from pad_ray.tasks.names import FIRST_NAMES, LAST_NAMES
 from pad_ray.tasks.symbolic import COIN_FLIP, LAST_LETTERS

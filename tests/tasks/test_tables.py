@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pad_ray.records import Problem
+from pad_ray.base.records import Problem
 from pad_ray.tasks.base import Split
 from pad_ray.tasks.tables import TABLES
 from pad_ray.tasks.tables_domains import DOMAINS

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.errors import ConfigError
-from pad_ray.records import Problem
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
 from pad_ray.sandbox import Sandbox
 from pad_ray.tasks import TASKS, Split, Task
 

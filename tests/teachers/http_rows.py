@@ -8,7 +8,7 @@ from typing import Any
 from ray.data import Dataset
 from ray.data.llm import HttpRequestProcessorConfig, build_processor
 
-from pad_ray.schemas import REQUEST_SCHEMA
+from pad_ray.base.schemas import REQUEST_SCHEMA
 from pad_ray.tasks import Task
 from pad_ray.teachers.prompts import chat_messages
 from pad_ray.teachers.vllm import complete_rows, engine_answer, sampling_params

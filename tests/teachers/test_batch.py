@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.config import parse_settings
-from pad_ray.errors import ConfigError, DataError
-from pad_ray.records import Problem
+from pad_ray.base.config import parse_settings
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.records import Problem
 from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings

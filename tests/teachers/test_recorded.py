@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.errors import DataError
-from pad_ray.records import Completion, Problem
+from pad_ray.base.errors import DataError
+from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request, Teacher
 from pad_ray.teachers.recorded import RecordedTeacher
 

@@ -21,12 +21,12 @@ from ray.data.checkpoint import CheckpointConfig
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from pad_ray.config import parse_settings, root_cause
-from pad_ray.errors import ConfigError, TeacherError
+from pad_ray.base.config import parse_settings, root_cause
+from pad_ray.base.errors import ConfigError, TeacherError
+from pad_ray.base.records import Problem
+from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.problems import ProblemSettings
-from pad_ray.records import Problem
 from pad_ray.requests import request_tables
-from pad_ray.schemas import COMPLETED_SCHEMA
 from pad_ray.tasks import get_task
 from pad_ray.teachers.chat_requests import request_seed
 from pad_ray.teachers.prompts import chat_messages

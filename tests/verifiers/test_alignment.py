@@ -10,7 +10,7 @@ from package_models import minilm
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-from pad_ray.errors import StudentError
+from pad_ray.base.errors import StudentError
 from pad_ray.student_card import StudentCard
 from pad_ray.students import make_scratch_student
 from pad_ray.verifiers.alignment import AlignmentScorer, sentences

@@ -12,11 +12,11 @@ import pytest
 import torch
 from small_students import llama_like, taught
 
+from pad_ray.base.errors import StudentError
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.errors import StudentError
 from pad_ray.state_fitting import fit_head, logits_of, read_states
 from pad_ray.student_card import StudentCard
 from pad_ray.student_files import STATES_FILE

@@ -30,7 +30,7 @@ T = TypeVar("T")
 def page_template(name: str) -> Template:
     """Return a template of the package; what it is given is escaped where it makes HTML."""
     environment = Environment(
-        loader=PackageLoader("pad_ray", ""),
+        loader=PackageLoader("pad_ray.base", "templates"),
         autoescape=".html." in name,
         undefined=StrictUndefined,
         trim_blocks=True,

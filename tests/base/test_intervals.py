@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.intervals import mean_interval
+from pad_ray.base.intervals import mean_interval
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=300))

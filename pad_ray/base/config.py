@@ -15,9 +15,9 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pad_ray import errors
-from pad_ray.errors import ConfigError, PadError
-from pad_ray.storage import is_remote, locate, url_of
+from pad_ray.base import errors
+from pad_ray.base.errors import ConfigError, PadError
+from pad_ray.base.storage import is_remote, locate, url_of
 
 
 class Settings(BaseModel):

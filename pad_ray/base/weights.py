@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping
 from math import isfinite
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 
 __all__ = ["check_kinds", "drawn"]
 

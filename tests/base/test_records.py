@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.records import Problem, problem_id, row_id
+from pad_ray.base.records import Problem, problem_id, row_id
+from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA, PROBLEM_SCHEMA, REQUEST_SCHEMA
 from pad_ray.requests import request_tables
-from pad_ray.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA, PROBLEM_SCHEMA, REQUEST_SCHEMA
 
 QUESTIONS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 

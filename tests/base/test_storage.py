@@ -23,14 +23,10 @@ from kills import ROOT, job_command, rows_after_a_kill, rows_without_timings, ru
 from moto.server import ThreadedMotoServer
 from upath import UPath
 
-from pad_ray.config import resolve
-from pad_ray.errors import ConfigError
-from pad_ray.journal import Journal, spent_in
-from pad_ray.parquet_folder import null_count, rows_of, writing
-from pad_ray.records import Completion
-from pad_ray.rowflow import REQUESTS, requests_are_written, write_requests
-from pad_ray.stages import read_manifest
-from pad_ray.storage import (
+from pad_ray.base.config import resolve
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Completion
+from pad_ray.base.storage import (
     is_remote,
     locate,
     move_folder,
@@ -38,6 +34,10 @@ from pad_ray.storage import (
     remove_folder,
     url_of,
 )
+from pad_ray.journal import Journal, spent_in
+from pad_ray.parquet_folder import null_count, rows_of, writing
+from pad_ray.rowflow import REQUESTS, requests_are_written, write_requests
+from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training_data import read_training_rows

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pad_ray.errors import ConfigError
+from pad_ray.base.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
