@@ -57,7 +57,7 @@ def _ray() -> Iterator[Finding]:
     import ray
 
     from pad_ray.base.errors import ResourceError
-    from pad_ray.runtime import cluster_resources, connect, node_resources
+    from pad_ray.flow.runtime import cluster_resources, connect, node_resources
 
     try:
         connect()

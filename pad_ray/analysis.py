@@ -26,9 +26,9 @@ from pad_ray.analysis_student import ProblemMeasures, measure_student, sentence_
 from pad_ray.base.config import resolve
 from pad_ray.base.intervals import mean_interval
 from pad_ray.base.records import Problem
-from pad_ray.progress import watch
-from pad_ray.runtime import connect
-from pad_ray.stages import fingerprint, open_stage, write_json
+from pad_ray.flow.progress import watch
+from pad_ray.flow.runtime import connect
+from pad_ray.flow.stages import fingerprint, open_stage, write_json
 from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES, load_student
 from pad_ray.teachers.student_settings import StudentTeacherSettings

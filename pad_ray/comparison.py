@@ -20,7 +20,7 @@ from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.decoding.strategies.vote import is_gold, most_voted
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.stages import fingerprint, stage_record, write_json
+from pad_ray.flow.stages import fingerprint, stage_record, write_json
 from pad_ray.tasks import Task, get_task
 
 

@@ -11,8 +11,8 @@ from huggingface_hub import DatasetCardData
 
 from pad_ray.base.errors import ConfigError, reason_of
 from pad_ray.base.pages import code_fence, page_template, yaml_text
+from pad_ray.flow.stages import write_text
 from pad_ray.reasons import REASONS
-from pad_ray.stages import write_text
 from pad_ray.tasks import TASKS
 
 __all__ = [

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.base.storage import is_remote
-from pad_ray.parquet_folder import (
+from pad_ray.flow.parquet_folder import (
     ROWS_PER_BATCH,
     bounded_duckdb,
     footer_of,

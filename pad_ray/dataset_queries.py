@@ -12,7 +12,7 @@ import duckdb
 
 from pad_ray.base.errors import DataError, reason_of
 from pad_ray.base.pages import in_turn
-from pad_ray.parquet_folder import bounded_duckdb, view_of
+from pad_ray.flow.parquet_folder import bounded_duckdb, view_of
 
 __all__ = ["LONGEST", "RATE_BINS", "DatasetRows", "open_rows"]
 

@@ -16,9 +16,9 @@ from pad_ray.base.pages import page_template, shown_value
 from pad_ray.base.plots import funnel_figure, histogram_figure
 from pad_ray.dataset_card import KINDS, holds_texts
 from pad_ray.dataset_queries import LONGEST, RATE_BINS, DatasetRows, open_rows
+from pad_ray.flow.stages import write_text
 from pad_ray.funnel import funnel_bars
 from pad_ray.reasons import REASONS
-from pad_ray.stages import write_text
 
 __all__ = ["REPORT", "write_dataset_report"]
 

@@ -26,12 +26,12 @@ from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.repair_accounting import print_repairs, repair_metrics
 from pad_ray.requests import request_tables
-from pad_ray.rowflow import ActorStage, run_rows, write_requests
-from pad_ray.stages import Stage, open_stage
 from pad_ray.step_accounting import step_metrics
 from pad_ray.student_card import StudentCard, worked_examples
 from pad_ray.student_files import located, weight_fingerprints

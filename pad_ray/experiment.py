@@ -18,7 +18,6 @@ from pad_ray.base.config import resolve, validate, validate_with
 from pad_ray.ensemble import vote_together
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EnsembleSettings, EvaluationRun, EvaluationSettings
-from pad_ray.experiment_cells import in_parallel
 from pad_ray.experiment_report import write_results
 from pad_ray.experiment_results import Answers, Group
 from pad_ray.experiment_settings import (
@@ -28,9 +27,10 @@ from pad_ray.experiment_settings import (
     changed_training,
     suits,
 )
+from pad_ray.flow.cells import in_parallel
+from pad_ray.flow.stages import read_manifest, stage_folder
 from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.settings import InjectionSettings
-from pad_ray.stages import read_manifest, stage_folder
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings
 from pad_ray.teachers.prompts import Format as TeacherFormat

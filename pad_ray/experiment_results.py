@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 from pad_ray.base.intervals import mean_interval, paired_gain
 from pad_ray.evaluation import problem_set_of
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 
 
 @dataclass(frozen=True)

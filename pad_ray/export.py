@@ -16,8 +16,7 @@ from pad_ray.dataset_card import CARD, KINDS, DataFile, card_data, holds_texts, 
 from pad_ray.export_layout import Layout, layout_of
 from pad_ray.export_rows import Row, RowWriter, Tally, chosen_rows, in_validation
 from pad_ray.export_settings import ExportSettings, Written
-from pad_ray.hub import HubRepository, open_repository
-from pad_ray.stages import (
+from pad_ray.flow.stages import (
     Stage,
     input_fingerprints,
     open_stage,
@@ -25,6 +24,7 @@ from pad_ray.stages import (
     write_json,
     write_text,
 )
+from pad_ray.hub import HubRepository, open_repository
 
 __all__ = ["export_dataset"]
 

@@ -14,8 +14,8 @@ from ray.util.metrics import Counter
 
 from pad_ray.base.records import Completion, Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
+from pad_ray.flow.ledger import LedgerLike, Rates
 from pad_ray.journal import Journal, Sample
-from pad_ray.ledger import LedgerLike, Rates
 from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from pad_ray.base.records import Completion
 from pad_ray.base.storage import is_remote
-from pad_ray.ledger import Totals
+from pad_ray.flow.ledger import Totals
 
 __all__ = ["Journal", "Sample", "spent_in"]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from pad_ray.base.config import Settings
 from pad_ray.base.records import Problem
 from pad_ray.base.storage import locate
-from pad_ray.stages import file_fingerprint
+from pad_ray.flow.stages import file_fingerprint
 from pad_ray.tasks import ProblemCounts, Split, Task, get_task, iter_problems
 
 

@@ -14,9 +14,9 @@ from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.base.storage import locate, parquet_dataset, remove_folder
 from pad_ray.dataset_card import holds_texts
 from pad_ray.dataset_files import JudgedRows
+from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.stages import input_fingerprints, open_stage, read_manifest
 from pad_ray.judging import ProgramJudge, TextJudge
-from pad_ray.rowflow import ActorStage, run_rows, write_requests
-from pad_ray.stages import input_fingerprints, open_stage, read_manifest
 from pad_ray.synthesis import describe, print_counts
 from pad_ray.synthesis_settings import JudgeSettings
 from pad_ray.tasks import get_task

@@ -22,9 +22,9 @@ from pad_ray.base.plots import (
 )
 from pad_ray.dataset_card import holds_texts
 from pad_ray.evaluation import failure_class, problem_set_of
+from pad_ray.flow.stages import write_text
 from pad_ray.funnel import funnel_bars
 from pad_ray.reasons import REASONS
-from pad_ray.stages import write_text
 from pad_ray.training_metrics import metric_lines
 
 __all__ = ["StageResult", "write_report"]

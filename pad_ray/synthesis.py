@@ -25,13 +25,9 @@ from pad_ray.base.storage import locate, move_folder, parquet_dataset, remove_fo
 from pad_ray.contamination import Decontaminator
 from pad_ray.dataset_card import write_card
 from pad_ray.dataset_files import JudgedRows
-from pad_ray.generation import TeacherStage
-from pad_ray.journal import spent_in
-from pad_ray.judging import ProgramJudge, TextJudge
-from pad_ray.ledger import SharedLedger, Totals, share_ledger
-from pad_ray.parquet_folder import null_count, rows_of
-from pad_ray.requests import request_tables
-from pad_ray.rowflow import (
+from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
+from pad_ray.flow.parquet_folder import null_count, rows_of
+from pad_ray.flow.rows import (
     REQUESTS,
     ActorStage,
     FlowStage,
@@ -39,8 +35,12 @@ from pad_ray.rowflow import (
     run_rows,
     write_requests,
 )
-from pad_ray.runtime import connect
-from pad_ray.stages import Stage, open_stage, print_reasons, write_json
+from pad_ray.flow.runtime import connect
+from pad_ray.flow.stages import Stage, open_stage, print_reasons, write_json
+from pad_ray.generation import TeacherStage
+from pad_ray.journal import spent_in
+from pad_ray.judging import ProgramJudge, TextJudge
+from pad_ray.requests import request_tables
 from pad_ray.step_accounting import steps_line
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import ProblemCounts, Task, get_task

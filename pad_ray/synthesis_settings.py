@@ -9,10 +9,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from pad_ray.base.storage import locate, locate_all
 from pad_ray.contamination import evaluation_file
+from pad_ray.flow.ledger import Budget
+from pad_ray.flow.stages import file_fingerprint
 from pad_ray.judging_settings import JudgingSettings
-from pad_ray.ledger import Budget
 from pad_ray.problems import ProblemSettings
-from pad_ray.stages import file_fingerprint
 from pad_ray.tasks import get_task
 from pad_ray.teachers.base import Schedule
 from pad_ray.teachers.endpoint_settings import EndpointSettings

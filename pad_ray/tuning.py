@@ -25,7 +25,7 @@ from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.strategies.vote import is_gold, most_voted, vote_weight
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.stages import write_text
+from pad_ray.flow.stages import write_text
 from pad_ray.tasks import get_task
 from pad_ray.tuning_settings import TuningSettings
 

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
-from pad_ray.progress import watch
-from pad_ray.runtime import connect
-from pad_ray.stages import Stage, input_fingerprints, open_stage, refuse_augmented
+from pad_ray.flow.progress import watch
+from pad_ray.flow.runtime import connect
+from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, refuse_augmented
 from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
 from pad_ray.statements import split_steps
 from pad_ray.student_card import worked_examples

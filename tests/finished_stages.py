@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from pad_ray import synthesis
 from pad_ray.base.config import Settings
+from pad_ray.flow.ledger import Ledger
+from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.generation import TeacherStage
 from pad_ray.judging import ProgramJudge
 from pad_ray.judging_settings import SandboxSettings
-from pad_ray.ledger import Ledger
 from pad_ray.report import StageResult
 from pad_ray.requests import request_tables
-from pad_ray.stages import Stage, open_stage
 from pad_ray.synthesis import Round
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import get_task

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from pad_ray.base.records import row_id
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.stages import MANIFEST, input_fingerprints
+from pad_ray.flow.stages import MANIFEST, input_fingerprints
 from pad_ray.tasks import get_task
 from pad_ray.training import make_prepared
 from pad_ray.training_run import open_training, prepare, run

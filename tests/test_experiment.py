@@ -19,7 +19,7 @@ from pad_ray.experiment import run_experiment
 from pad_ray.experiment_report import reached, told
 from pad_ray.experiment_results import Group, Outcome, mcnemar, pairs
 from pad_ray.experiment_settings import ExperimentSettings, Format, suits
-from pad_ray.stages import MANIFEST
+from pad_ray.flow.stages import MANIFEST
 
 TINY: dict[str, Any] = {
     "synthesis": [

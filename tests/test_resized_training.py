@@ -12,7 +12,7 @@ import pytest
 from small_trainings import STEPS, furthest_weights, logged, settings, train_partly
 
 from pad_ray.base.errors import ConfigError
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 from pad_ray.training import train
 
 # Largest seen: 4e-5 (T5, stage 3), and 8e-3 where the saved weights are rounded to bf16, which

@@ -23,8 +23,8 @@ from pad_ray import dataset_files
 from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError, TeacherError
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.dataset_files import JudgedRows
+from pad_ray.flow.stages import read_manifest
 from pad_ray.rejudging import judge_again
-from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
 

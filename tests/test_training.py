@@ -17,7 +17,7 @@ from small_trainings import STEPS, furthest_weights, logged, settings
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.decoding.solver import Solver
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 from pad_ray.students import load_student
 from pad_ray.training import read_rows, train
 from pad_ray.training_data import read_training_rows

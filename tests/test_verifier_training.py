@@ -19,7 +19,7 @@ from pad_ray.comparison import compare
 from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 from pad_ray.student_card import StudentCard
 from pad_ray.students import Student, save_student
 from pad_ray.synthesis import synthesize

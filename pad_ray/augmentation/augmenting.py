@@ -14,13 +14,19 @@ from pad_ray.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
 from pad_ray.base.schemas import AUGMENTED_SCHEMA
 from pad_ray.base.storage import locate, remove_folder
 from pad_ray.dataset_files import JudgedRows
+from pad_ray.flow.ledger import share_ledger
+from pad_ray.flow.parquet_folder import bounded_duckdb, view_of
+from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.runtime import connect
+from pad_ray.flow.stages import (
+    Stage,
+    input_fingerprints,
+    open_stage,
+    print_reasons,
+    refuse_augmented,
+)
 from pad_ray.journal import spent_in
-from pad_ray.ledger import share_ledger
-from pad_ray.parquet_folder import bounded_duckdb, view_of
 from pad_ray.refinement.repairs import copies_of, read_verified, task_names, tasks_of
-from pad_ray.rowflow import ActorStage, run_rows, write_requests
-from pad_ray.runtime import connect
-from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons, refuse_augmented
 
 __all__ = ["augment"]
 

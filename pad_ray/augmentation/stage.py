@@ -25,9 +25,9 @@ from pad_ray.augmentation.senses import (
 from pad_ray.augmentation.settings import AugmentationRun
 from pad_ray.base.records import Outcome, problem_id
 from pad_ray.base.schemas import AUGMENTED_SCHEMA, REQUEST_SCHEMA
+from pad_ray.flow.ledger import LedgerLike
 from pad_ray.generation import TeacherStage
 from pad_ray.judging import outcome_columns, record_value, run_programs
-from pad_ray.ledger import LedgerLike
 from pad_ray.programs import program_key
 from pad_ray.sandbox import Sandbox
 from pad_ray.tasks import Task

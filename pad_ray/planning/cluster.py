@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
-from pad_ray.local_cpus import local_cpus
+from pad_ray.flow.local_cpus import local_cpus
 
 __all__ = ["GPUS", "ClusterSettings", "GPUKind", "NodeGroup", "this_machine"]
 

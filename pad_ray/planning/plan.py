@@ -15,6 +15,8 @@ import ray
 
 from pad_ray.base.config import resolve, validate_with
 from pad_ray.base.errors import ConfigError
+from pad_ray.flow.runtime import cluster_resources, connect
+from pad_ray.flow.stages import read_manifest, write_json
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.evaluation_cost import estimate_evaluations, measure_evaluation
 from pad_ray.planning.jobs import PlannedJob, count_problems, read_job, share_out
@@ -31,8 +33,6 @@ from pad_ray.planning.synthesis_cost import (
     estimate_synthesis,
 )
 from pad_ray.planning.training_cost import Pace, estimate_training, measure_pace
-from pad_ray.runtime import cluster_resources, connect
-from pad_ray.stages import read_manifest, write_json
 from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["plan"]

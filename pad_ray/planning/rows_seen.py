@@ -14,9 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from pad_ray.base.errors import DataError, StudentError, reason_of
 from pad_ray.base.storage import parquet_dataset
-from pad_ray.parquet_folder import rows_of
+from pad_ray.flow.parquet_folder import rows_of
+from pad_ray.flow.stages import MANIFEST, read_manifest
 from pad_ray.planning.memory import RowsSeen, StudentShape
-from pad_ray.stages import MANIFEST, read_manifest
 from pad_ray.student_card import StudentCard
 from pad_ray.students import load_student, make_scratch_student
 from pad_ray.training import kinds_of, read_rows

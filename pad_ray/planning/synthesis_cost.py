@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from pad_ray.base.config import validate_with
-from pad_ray.ledger import Budget
+from pad_ray.flow.ledger import Budget
+from pad_ray.flow.runtime import cluster_resources
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.memory import watch_memory
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
-from pad_ray.runtime import cluster_resources
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import Pool, SynthesisRun, SynthesisSettings
 

@@ -11,12 +11,12 @@ from statistics import fmean
 from typing import Any
 
 from pad_ray.base.config import validate_with
+from pad_ray.flow.runtime import cluster_resources
 from pad_ray.planning.cluster import ClusterSettings, GPUKind
 from pad_ray.planning.fitting import memory_of, training_misfits
 from pad_ray.planning.memory import RowsSeen
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
-from pad_ray.runtime import cluster_resources
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
 

@@ -14,9 +14,9 @@ from pad_ray.base.config import resolve, resolve_all
 from pad_ray.base.errors import DataError
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.base.storage import parquet_dataset
+from pad_ray.flow.stages import input_fingerprints, open_stage, print_reasons, refuse_augmented
 from pad_ray.refinement.repairs import key_of, read_verified, write_repairs
 from pad_ray.refinement.settings import FailureRun, FailureSettings
-from pad_ray.stages import input_fingerprints, open_stage, print_reasons, refuse_augmented
 
 _COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program", "status", "value"]
 _COLUMNS += ["error_type", "error_line", "message", "reason"]

@@ -13,6 +13,8 @@ import pyarrow as pa
 from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.base.storage import locate, remove_folder
+from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, print_reasons
 from pad_ray.judging import outcome_columns, run_programs
 from pad_ray.refinement.injections import inject
 from pad_ray.refinement.repairs import (
@@ -26,9 +28,7 @@ from pad_ray.refinement.repairs import (
     write_repairs,
 )
 from pad_ray.refinement.settings import DEFAULT_WEIGHTS, InjectionRun, InjectionSettings
-from pad_ray.rowflow import ActorStage, run_rows, write_requests
 from pad_ray.sandbox import Sandbox
-from pad_ray.stages import Stage, input_fingerprints, open_stage, print_reasons
 from pad_ray.tasks import Task
 
 _COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program"]

@@ -18,8 +18,8 @@ import pyarrow.dataset as pads
 from pad_ray.base.errors import DataError
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.dataset_files import repeats_query
-from pad_ray.parquet_folder import ROWS_PER_BATCH, verified_rows, writing
-from pad_ray.stages import read_manifest
+from pad_ray.flow.parquet_folder import ROWS_PER_BATCH, verified_rows, writing
+from pad_ray.flow.stages import read_manifest
 from pad_ray.tasks import Task, get_task
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pad_ray.base.records import Completion, Problem
-from pad_ray.ledger import LedgerLike
+from pad_ray.flow.ledger import LedgerLike
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion
-from pad_ray.ledger import Ledger, LedgerLike
+from pad_ray.flow.ledger import Ledger, LedgerLike
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.chat import ChatAnswer, completions

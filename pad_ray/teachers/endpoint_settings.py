@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pad_ray.ledger import Rates
+from pad_ray.flow.ledger import Rates
 
 __all__ = ["EndpointAddress", "EndpointSettings"]
 

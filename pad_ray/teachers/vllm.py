@@ -24,8 +24,8 @@ from ray.data import ActorPoolStrategy, Dataset
 
 from pad_ray.base.errors import ConfigError, TeacherError
 from pad_ray.base.schemas import COMPLETED_SCHEMA, REQUEST_SCHEMA
-from pad_ray.rowflow import DatasetStage
-from pad_ray.runtime import connect
+from pad_ray.flow.rows import DatasetStage
+from pad_ray.flow.runtime import connect
 from pad_ray.tasks.base import Exemplar, Task
 from pad_ray.teachers.base import NO_SCHEDULE, Schedule
 from pad_ray.teachers.chat import one_line

@@ -21,8 +21,8 @@ from pad_ray.base.config import root_cause
 from pad_ray.base.errors import ConfigError, TeacherError
 from pad_ray.base.records import problem_id, row_id
 from pad_ray.base.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
+from pad_ray.flow.stages import MANIFEST, read_manifest
 from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.stages import MANIFEST, read_manifest
 from pad_ray.tasks import get_task, numbers_equal
 from pad_ray.tasks.generation import split_of
 from pad_ray.training_data import read_training_rows

@@ -18,7 +18,7 @@ from ray.cluster_utils import Cluster
 from shared_machines import AGAIN_IF_BUSY
 from small_trainings import furthest_weights
 
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 
 pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 ROOT = Path(__file__).parents[2]

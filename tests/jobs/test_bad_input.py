@@ -16,7 +16,7 @@ import pytest
 
 from pad_ray.base.config import Job
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.stages import CONFIG, MANIFEST
+from pad_ray.flow.stages import CONFIG, MANIFEST
 
 JOBS = Path(__file__).parents[2] / "jobs"
 

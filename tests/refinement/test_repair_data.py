@@ -13,11 +13,11 @@ import pytest
 
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.schemas import JUDGED_SCHEMA, REPAIR_SCHEMA
+from pad_ray.flow.stages import read_manifest
 from pad_ray.refinement.failures import closest, collect_failures, judge_failures
 from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.settings import FailureRun, FailureSettings, InjectionRun, InjectionSettings
 from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.stages import read_manifest
 from pad_ray.student_card import describe_error, format_repair
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings

@@ -11,9 +11,9 @@ import pytest
 
 from pad_ray.base.config import validate
 from pad_ray.decoding.solver import Solver
+from pad_ray.flow.stages import read_manifest
 from pad_ray.refinement.rounds import refine
 from pad_ray.refinement.rounds_settings import RefinementSettings
-from pad_ray.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pad_ray.base.config import parse_settings
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem
-from pad_ray.stages import read_manifest
+from pad_ray.flow.stages import read_manifest
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import Exemplar

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion, Problem
-from pad_ray.ledger import Budget, Ledger
+from pad_ray.flow.ledger import Budget, Ledger
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request, Teacher
 from pad_ray.teachers.endpoint import EndpointTeacher

@@ -98,7 +98,7 @@ def completed(rows: Dataset) -> list[dict[str, Any]]:
 
 @contextmanager
 def checkpointed(folder: Path) -> Iterator[None]:
-    """Checkpoint rows by their ids, as `pad_ray.rowflow` does."""
+    """Checkpoint rows by their ids, as `pad_ray.flow.rows` does."""
     context = DataContext.get_current()
     config = CheckpointConfig(
         id_column="row_id", checkpoint_path=str(folder), delete_checkpoint_on_success=False

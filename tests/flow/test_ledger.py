@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.base.records import Completion
+from pad_ray.flow.ledger import Budget, Ledger, Rates, Totals, share_ledger
 from pad_ray.journal import Journal, spent_in
-from pad_ray.ledger import Budget, Ledger, Rates, Totals, share_ledger
 
 
 class Clock:

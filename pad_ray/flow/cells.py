@@ -10,8 +10,8 @@ import ray
 
 from pad_ray.base.config import root_cause
 from pad_ray.base.errors import PadError
-from pad_ray.progress import watch
-from pad_ray.runtime import connect
+from pad_ray.flow.progress import watch
+from pad_ray.flow.runtime import connect
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError
-from pad_ray.stages import (
+from pad_ray.flow.stages import (
     CONFIG,
     MANIFEST,
     Stage,

@@ -11,7 +11,7 @@ import ray
 import ray.data
 
 from pad_ray.base.errors import ResourceError
-from pad_ray.local_cpus import local_cpus
+from pad_ray.flow.local_cpus import local_cpus
 
 _OBJECT_STORE_BYTES = 512 * 1024**2
 

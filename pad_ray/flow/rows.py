@@ -17,9 +17,9 @@ from ray.data.checkpoint import CheckpointConfig
 
 from pad_ray.base.errors import ResourceError
 from pad_ray.base.storage import arrow_filesystem, key_of, parquet_dataset, remove_folder
-from pad_ray.parquet_folder import footer_of, rows_of
-from pad_ray.progress import watch
-from pad_ray.runtime import cluster_resources, connect
+from pad_ray.flow.parquet_folder import footer_of, rows_of
+from pad_ray.flow.progress import watch
+from pad_ray.flow.runtime import cluster_resources, connect
 
 ROW_ID = "row_id"
 REQUESTS = "requests"

@@ -1,0 +1,1 @@
+"""How a job runs: Ray and its resources, resumable rows, stage directories, spending, progress."""
