@@ -16,10 +16,10 @@ from pad_ray.answers import judged_answer
 from pad_ray.base.errors import ResourceError
 from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.extraction import extract_program
 from pad_ray.flow.ledger import LedgerLike
 from pad_ray.judging_settings import Rule, SandboxSettings
-from pad_ray.programs import near_key, program_key
+from pad_ray.programs.canonical import near_key, program_key
+from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
 from pad_ray.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded

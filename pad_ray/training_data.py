@@ -15,7 +15,7 @@ from pad_ray.answers import answer_sentence
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.flow.parquet_folder import verified_rows
-from pad_ray.hierarchy import decompose, plan_program
+from pad_ray.programs.hierarchy import decompose, plan_program
 from pad_ray.student_card import (
     TargetFormat,
     describe_error,

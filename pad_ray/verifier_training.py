@@ -21,8 +21,8 @@ from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, refuse_augmented
+from pad_ray.programs.statements import split_steps
 from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
-from pad_ray.statements import split_steps
 from pad_ray.student_card import worked_examples
 from pad_ray.student_files import located, weight_fingerprints
 from pad_ray.students import DTYPES

@@ -24,7 +24,7 @@ from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.export import export_dataset
 from pad_ray.export_rows import in_validation
 from pad_ray.export_settings import ExportSettings
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 
 Rows = list[dict[str, Any]]
 # Of "0 + 0?" to "29 + 29?", by the first 64 bits of their SHA-256.

@@ -28,7 +28,7 @@ from pad_ray.base.schemas import AUGMENTED_SCHEMA, REQUEST_SCHEMA
 from pad_ray.flow.ledger import LedgerLike
 from pad_ray.generation import TeacherStage
 from pad_ray.judging import outcome_columns, record_value, run_programs
-from pad_ray.programs import program_key
+from pad_ray.programs.canonical import program_key
 from pad_ray.sandbox import Sandbox
 from pad_ray.tasks import Task
 from pad_ray.tasks.generation import split_of

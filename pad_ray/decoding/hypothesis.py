@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pad_ray.statements import Scan
+from pad_ray.programs.statements import Scan
 
 _numbers = itertools.count()
 

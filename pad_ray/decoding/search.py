@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from pad_ray.decoding.engine import Grow
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.settings import SearchSettings, Weights
-from pad_ray.programs import normalise_program
+from pad_ray.programs.canonical import normalise_program
 from pad_ray.sandbox import Outcome
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from pad_ray.base.weights import check_kinds, drawn
-from pad_ray.programs import normalise_program
+from pad_ray.programs.canonical import normalise_program
 from pad_ray.refinement import injections_flow as flow
 from pad_ray.refinement import injections_text as text
 from pad_ray.refinement import injections_tree as tree

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from pad_ray.programs import parse_program
+from pad_ray.programs.canonical import parse_program
 from pad_ray.refinement.injections_walk import Place, Spot, Walk
 
 __all__ = ["Place", "Source", "Spot", "read_source", "rendered"]

@@ -9,7 +9,7 @@ import ast
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from pad_ray.programs import parse_program
+from pad_ray.programs.canonical import parse_program
 from pad_ray.sandbox import Outcome, Sandbox
 from pad_ray.verifiers.base import Candidate
 

@@ -19,7 +19,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from pad_ray.base.errors import StudentError, reason_of
 from pad_ray.inference.rows import Rows
-from pad_ray.statements import split_steps
+from pad_ray.programs.statements import split_steps
 from pad_ray.student_card import format_source
 from pad_ray.student_files import VERIFIER_FILE
 from pad_ray.students import quieten, tokenise_source

@@ -13,7 +13,7 @@ from pad_ray.decoding.drafts import Drafts
 from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.solver import Solver
-from pad_ray.statements import split_steps
+from pad_ray.programs.statements import split_steps
 from pad_ray.student_card import format_source
 from pad_ray.students import Student, tokenise_source, tokenise_target
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError
-from pad_ray.programs import normalise_program
+from pad_ray.programs.canonical import normalise_program
 from pad_ray.refinement.injections import INJECTIONS, check_weights, inject
 from pad_ray.sandbox import Limits, Outcome, Sandbox
 from pad_ray.tasks import get_task

@@ -18,7 +18,7 @@ from corpus import CORNERS, DEEP, GOOD, LEFTOVERS, NEIGHBOURS, REFUSED
 from stories import gsm8k_like
 from strategies import PREAMBLE, children
 
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Sandbox
 from pad_ray.sandbox.harmless import is_harmless
 from pad_ray.sandbox.outcome import Outcome, judge

@@ -15,7 +15,7 @@ from fuzzing import EXTRACTION_S, TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox
 from pad_ray.sandbox.outcome import judge
 from pad_ray.sandbox.wire import FRAMED, Reply, seal, unseal

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Completion, Problem
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 from pad_ray.tasks import GENERATED_TASKS
 from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import Task

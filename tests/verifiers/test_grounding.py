@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.statements import split_steps
+from pad_ray.programs.statements import split_steps
 from pad_ray.tasks import get_task
 from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.grounding import UNSTATED, UNUSED, GroundingScorer

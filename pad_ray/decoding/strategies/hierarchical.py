@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.search import Open, Part, Search, Trail, grow
 from pad_ray.decoding.strategies.vote import run
-from pad_ray.extraction import extract_program
-from pad_ray.hierarchy import compose, plan_names
+from pad_ray.programs.extraction import extract_program
+from pad_ray.programs.hierarchy import compose, plan_names
 from pad_ray.student_card import format_part, format_plan
 
 

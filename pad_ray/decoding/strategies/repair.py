@@ -8,7 +8,7 @@ from typing import Any
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Open, Search, Trail, grow
 from pad_ray.decoding.strategies.vote import run
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome
 from pad_ray.student_card import describe_error, format_repair
 

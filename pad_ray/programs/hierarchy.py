@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pad_ray.programs import parse_program
+from pad_ray.programs.canonical import parse_program
 
 __all__ = ["Part", "compose", "decompose", "plan_names", "plan_program"]
 

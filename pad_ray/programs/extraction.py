@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pad_ray.programs import parse_program
-from pad_ray.returning import returns_value, with_return
+from pad_ray.programs.canonical import parse_program
+from pad_ray.programs.returns import returns_value, with_return
 
 __all__ = ["extract_program"]
 

@@ -14,7 +14,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 
-from pad_ray.returning import BLOCKS
+from pad_ray.programs.returns import BLOCKS
 
 __all__ = ["MAX_PROGRAM_CHARS", "near_key", "normalise_program", "parse_program", "program_key"]
 

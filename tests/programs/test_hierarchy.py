@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pad_ray.hierarchy import compose, decompose, plan_names, plan_program
+from pad_ray.programs.hierarchy import compose, decompose, plan_names, plan_program
 from pad_ray.sandbox import Sandbox
 from pad_ray.tasks import TASKS
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.statements import Scan, scan, split_steps
+from pad_ray.programs.statements import Scan, scan, split_steps
 from pad_ray.tasks import get_task
 
 LINES = {

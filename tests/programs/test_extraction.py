@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.extraction import extract_program
+from pad_ray.programs.extraction import extract_program
 
 PROGRAM = "def solution():\n    apples = 3\n    result = apples * 4\n    return result"
 

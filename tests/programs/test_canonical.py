@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.programs import MAX_PROGRAM_CHARS, near_key, normalise_program, program_key
+from pad_ray.programs.canonical import MAX_PROGRAM_CHARS, near_key, normalise_program, program_key
 
 BASE = (
     "def solution():\n    apples = 3\n    pears = 4\n    total = apples - pears\n    return total"
