@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MinLen
 from pydantic import Field
 
-from pad_ray.problems import ProblemSettings
 from pad_ray.tasks import Split
+from pad_ray.tasks.settings import ProblemSettings
 
 
 class AnalysisSettings(ProblemSettings):

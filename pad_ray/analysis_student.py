@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pad_ray.analysis_metrics import dispersion, distinct_n, participation_ratio, self_bleu
 from pad_ray.analysis_tokens import CLASSES, Forced, force
-from pad_ray.answers import answer_sentence
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.decoding.engine import Engine
@@ -23,6 +22,7 @@ from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Trail
 from pad_ray.student_card import TargetFormat
 from pad_ray.students import Student, prompt_fits, tokenise_target
+from pad_ray.tasks.answers import answer_sentence
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.rationale import RationaleTeacher
 from pad_ray.teachers.scripted import ScriptedTeacher

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_arithmetic import (
+from pad_ray.tasks.quantities.arithmetic import (
     Expression,
     NotArithmetic,
     Operation,
@@ -23,7 +23,7 @@ from pad_ray.teachers.rationale_arithmetic import (
     parse,
     walk,
 )
-from pad_ray.teachers.rationale_text import Token, tokenize
+from pad_ray.tasks.quantities.text import Token, tokenize
 
 __all__ = ["Calculation", "StepCounts", "calculations", "count_steps"]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pad_ray.answers import judged_answer
 from pad_ray.base.errors import ResourceError
 from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import JUDGED_SCHEMA
@@ -23,6 +22,7 @@ from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
 from pad_ray.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
+from pad_ray.tasks.answers import judged_answer
 
 if TYPE_CHECKING:
     from ray.util import metrics

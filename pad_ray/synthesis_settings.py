@@ -12,8 +12,8 @@ from pad_ray.contamination import evaluation_file
 from pad_ray.flow.ledger import Budget
 from pad_ray.flow.stages import file_fingerprint
 from pad_ray.judging_settings import JudgingSettings
-from pad_ray.problems import ProblemSettings
 from pad_ray.tasks import get_task
+from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.base import Schedule
 from pad_ray.teachers.endpoint_settings import EndpointSettings
 from pad_ray.teachers.prompts import Format

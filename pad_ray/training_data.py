@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pad_ray.answers import answer_sentence
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.flow.parquet_folder import verified_rows
@@ -25,6 +24,7 @@ from pad_ray.student_card import (
     format_source,
 )
 from pad_ray.students import tokenise_source, tokenise_target
+from pad_ray.tasks.answers import answer_sentence
 from pad_ray.training_settings import BatchSizes
 
 # Rows are sorted by length inside a window of this many batches: wide enough that padding is

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pad_ray.refinement.injections_source import Source
-from pad_ray.teachers.rationale_arithmetic import number_value
-from pad_ray.teachers.rationale_mentions import NUMBER
+from pad_ray.tasks.quantities.arithmetic import number_value
+from pad_ray.tasks.quantities.mentions import NUMBER
 
 __all__ = ["Literal", "Numbers", "read_numbers", "restyled"]
 

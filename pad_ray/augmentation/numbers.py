@@ -11,9 +11,9 @@ from fractions import Fraction
 from pad_ray.augmentation.literals import Literal, read_numbers, restyled
 from pad_ray.augmentation.rewritten import Rewritten
 from pad_ray.refinement.injections_source import read_source
+from pad_ray.tasks.quantities.mentions import Mention, numbers_in, question_mentions
+from pad_ray.tasks.quantities.names import stems, words_of
 from pad_ray.teachers.rationale_links import MULTIPLIERS, UNITS
-from pad_ray.teachers.rationale_mentions import Mention, numbers_in, question_mentions
-from pad_ray.teachers.rationale_names import stems, words_of
 
 __all__ = ["other_numbers"]
 

@@ -7,8 +7,8 @@ import json
 import math
 from collections.abc import Sequence
 
-from pad_ray.answers import number_text
 from pad_ray.programs.canonical import parse_program
+from pad_ray.tasks.answers import number_text
 from pad_ray.tasks.base import is_number
 from pad_ray.verifiers.execution import Prefix
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from pad_ray.answers import stated_answer
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.engine import Engine
@@ -28,6 +27,7 @@ from pad_ray.students import (
     prompt_fits,
     tokenise_source,
 )
+from pad_ray.tasks.answers import stated_answer
 from pad_ray.verifiers.base import StepScorer
 from pad_ray.verifiers.loading import load_scorers
 from pad_ray.verifiers.settings import ScorerSettings

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from types import CodeType
 
-from pad_ray.answers import number_text
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import number_text
 from pad_ray.tasks.arithmetic_long_stories import LONG_STORIES
 from pad_ray.tasks.arithmetic_stories import SHORT_STORIES, WORDS, Story
 from pad_ray.tasks.base import Exemplar, Split, Task, numbers_equal

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from pad_ray.answers import answer_sentence
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import answer_sentence
 from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
 from pad_ray.tasks.generation import draw_distinct, split_of
 from pad_ray.tasks.names import FIRST_NAMES, LAST_NAMES

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from pad_ray.answers import number_text
+from pad_ray.tasks.answers import number_text
 from pad_ray.tasks.tables_domains import Domain, Number, Row
 
 __all__ = ["QUESTIONS", "Asked", "Question"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pad_ray.answers import answer_sentence
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion, Problem
+from pad_ray.tasks.answers import answer_sentence
+from pad_ray.tasks.quantities.text import read_marks
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format
 from pad_ray.teachers.rationale_conversion import convert_rationale
-from pad_ray.teachers.rationale_text import read_marks
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_arithmetic import (
+from pad_ray.tasks.quantities.arithmetic import (
     Expression,
     NotArithmetic,
     Number,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_arithmetic import (
+from pad_ray.tasks.quantities.arithmetic import (
     Expression,
     NotArithmetic,
     Number,
@@ -26,10 +26,8 @@ from pad_ray.teachers.rationale_arithmetic import (
     round_like,
     walk,
 )
-from pad_ray.teachers.rationale_equations import Equation, find_equations
-from pad_ray.teachers.rationale_links import Linked, Source, link_operands
-from pad_ray.teachers.rationale_mentions import NUMBER, Mention, near_words, question_mentions
-from pad_ray.teachers.rationale_names import (
+from pad_ray.tasks.quantities.mentions import NUMBER, Mention, near_words, question_mentions
+from pad_ray.tasks.quantities.names import (
     NameBook,
     phrase_after,
     quantity_names,
@@ -39,7 +37,9 @@ from pad_ray.teachers.rationale_names import (
     tidy,
     words_of,
 )
-from pad_ray.teachers.rationale_text import read_marks, sentence_around, sentence_spans
+from pad_ray.tasks.quantities.text import read_marks, sentence_around, sentence_spans
+from pad_ray.teachers.rationale_equations import Equation, find_equations
+from pad_ray.teachers.rationale_links import Linked, Source, link_operands
 
 _MAX_CHARACTERS = 20_000
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_algebra import solve_linear, unknowns
-from pad_ray.teachers.rationale_arithmetic import (
+from pad_ray.tasks.quantities.arithmetic import (
     Expression,
     NotArithmetic,
     Number,
@@ -23,7 +22,8 @@ from pad_ray.teachers.rationale_arithmetic import (
     round_like,
     walk,
 )
-from pad_ray.teachers.rationale_text import MAX_TOKENS, Mark, Token, tokenize
+from pad_ray.tasks.quantities.text import MAX_TOKENS, Mark, Token, tokenize
+from pad_ray.teachers.rationale_algebra import solve_linear, unknowns
 
 _MAX_UNIT_WORDS = 8
 _ALGEBRA_TOKENS = 30

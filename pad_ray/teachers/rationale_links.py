@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_arithmetic import (
+from pad_ray.tasks.quantities.arithmetic import (
     Expression,
     Number,
     Operation,
@@ -15,10 +15,10 @@ from pad_ray.teachers.rationale_arithmetic import (
     rewrite,
     walk,
 )
+from pad_ray.tasks.quantities.mentions import near_words, numbers_in
+from pad_ray.tasks.quantities.names import stems, words_of
+from pad_ray.tasks.quantities.text import sentence_around, sentence_spans
 from pad_ray.teachers.rationale_equations import Equation
-from pad_ray.teachers.rationale_mentions import near_words, numbers_in
-from pad_ray.teachers.rationale_names import stems, words_of
-from pad_ray.teachers.rationale_text import sentence_around, sentence_spans
 
 MULTIPLIERS = {
     2: "twice double doubled doubles half halved both couple pair two-thirds",

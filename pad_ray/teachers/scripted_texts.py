@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pad_ray.answers import answer_sentence
+from pad_ray.tasks.answers import answer_sentence
 from pad_ray.teachers.scripted_edits import change_number, change_operator
 from pad_ray.teachers.scripted_telling import Slip, style_of, tell
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from pad_ray.teachers.rationale_mentions import numbers_in
+from pad_ray.tasks.quantities.mentions import numbers_in
 from pad_ray.verifiers.base import Candidate
 
 # On GSM8K a small model's programs without such a fault were right five times as often as those

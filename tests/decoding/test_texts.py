@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from small_students import remembered, taught_thoughts, thought
 
-from pad_ray.answers import stated_answer
 from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
+from pad_ray.tasks.answers import stated_answer
 
 
 @pytest.fixture(scope="module")

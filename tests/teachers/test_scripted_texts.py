@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.answers import judged_answer
 from pad_ray.base.records import Problem
 from pad_ray.tasks import get_task
+from pad_ray.tasks.answers import judged_answer
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.scripted import DEFAULT_FAULTS, ScriptedTeacher
 from pad_ray.teachers.scripted_telling import NotTold, Slip, tell

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pad_ray.answers import stated_answer
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Part, Run, Search, Trail, Verify, grow, rank, sources
 from pad_ray.decoding.settings import READERS
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome, Value
+from pad_ray.tasks.answers import stated_answer
 from pad_ray.tasks.base import Task
 
 # What speaks of a program as a whole; the others compare programs that are still written.

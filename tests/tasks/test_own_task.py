@@ -14,7 +14,7 @@ from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingSettings
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def own_task(folder: Path) -> str:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.answers import answer_sentence, judged_answer, stated_answer
 from pad_ray.tasks import numbers_equal, texts_equal
+from pad_ray.tasks.answers import answer_sentence, judged_answer, stated_answer
 
 
 @pytest.mark.parametrize(

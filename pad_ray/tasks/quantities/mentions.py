@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_arithmetic import NotArithmetic, number_value
-from pad_ray.teachers.rationale_names import stems, words_of
-from pad_ray.teachers.rationale_text import sentence_around, sentence_spans
+from pad_ray.tasks.quantities.arithmetic import NotArithmetic, number_value
+from pad_ray.tasks.quantities.names import stems, words_of
+from pad_ray.tasks.quantities.text import sentence_around, sentence_spans
 
 NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _ONES = [

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pad_ray.teachers.rationale_text import MAX_TOKENS, Token
+from pad_ray.tasks.quantities.text import MAX_TOKENS, Token
 
 _MAX_BITS = 200
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "**": 3}

@@ -7,7 +7,7 @@ candidates from best to worst; `NameBook` takes the first one that is still free
 import re
 from collections.abc import Iterable, Sequence
 
-from pad_ray.teachers.rationale_lexicon import (
+from pad_ray.tasks.quantities.lexicon import (
     AFTER_MONEY,
     ASKED,
     AUXILIARIES,

@@ -1,0 +1,1 @@
+"""Numbers and calculations as texts write them, and the words around them."""
