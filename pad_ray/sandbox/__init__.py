@@ -17,11 +17,11 @@ of a string do not.
 """
 
 from pad_ray.sandbox.doctor import Check, diagnose
+from pad_ray.sandbox.executor import Sandbox
 from pad_ray.sandbox.limits import Limits
 from pad_ray.sandbox.modules import ALLOWED_MODULES
 from pad_ray.sandbox.outcome import Outcome, Status
 from pad_ray.sandbox.process import SandboxError
-from pad_ray.sandbox.sandbox import Sandbox
 from pad_ray.sandbox.values import Value
 
 __all__ = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pad_ray.sandbox.attacks import Attack, attacks
+from pad_ray.sandbox.attacks.machine import Attack, attacks
+from pad_ray.sandbox.executor import Sandbox
 from pad_ray.sandbox.limits import Limits
 from pad_ray.sandbox.outcome import Outcome
 from pad_ray.sandbox.process import SandboxError
-from pad_ray.sandbox.sandbox import Sandbox
 
 
 class Check(NamedTuple):

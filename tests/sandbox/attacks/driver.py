@@ -21,7 +21,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from pad_ray.sandbox import Limits, Outcome, Sandbox
-from pad_ray.sandbox.attacks import MARKER, TARGET_FILE, TARGET_FOLDER, Attack, attacks
+from pad_ray.sandbox.attacks.machine import MARKER, TARGET_FILE, TARGET_FOLDER, Attack, attacks
 
 # Memory so little that a program runs out of it well before its time is over.
 LIMITS = Limits(wall_s=1, cpu_s=0.3, memory_mb=32)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pad_ray.sandbox.attacks import MARKER, TARGET_FILE, Attack, attacks
+from pad_ray.sandbox.attacks.machine import MARKER, TARGET_FILE, Attack, attacks
 from pad_ray.sandbox.doctor import Check, summarise
 from pad_ray.sandbox.harmless import is_harmless
 

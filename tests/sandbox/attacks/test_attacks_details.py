@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from pad_ray.sandbox import Limits, Outcome, Sandbox
-from pad_ray.sandbox.attacks import REACH_LIBC, attacks
+from pad_ray.sandbox.attacks.machine import REACH_LIBC, attacks
 
 RunOne = Callable[[str], Outcome]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from textwrap import dedent, indent
 from typing import NamedTuple
 
-from pad_ray.sandbox.attacks_inside import INSIDE, Entry, source_bombs
-from pad_ray.sandbox.attacks_neighbours import SHARED_LANE, SPOILERS
+from pad_ray.sandbox.attacks.interpreter import INSIDE, Entry, source_bombs
+from pad_ray.sandbox.attacks.neighbours import SHARED_LANE, SPOILERS
 
 # What the programs aim at; tests put planted ones in their place.
 TARGET_FILE = "/etc/passwd"

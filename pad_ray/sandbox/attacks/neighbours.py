@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pad_ray.sandbox.attacks_inside import Entry
+from pad_ray.sandbox.attacks.interpreter import Entry
 
 
 def _body(text: str) -> str:
