@@ -29,8 +29,8 @@ from pad_ray.base.records import Problem
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import fingerprint, open_stage, write_json
-from pad_ray.student_files import located, weight_fingerprints
-from pad_ray.students import DTYPES, load_student
+from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.models import DTYPES, load_student
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 
 __all__ = ["HEADLINES", "analyze"]

@@ -20,8 +20,8 @@ from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Trail
-from pad_ray.student_card import TargetFormat
-from pad_ray.students import Student, prompt_fits, tokenise_target
+from pad_ray.students.card import TargetFormat
+from pad_ray.students.models import Student, prompt_fits, tokenise_target
 from pad_ray.tasks.answers import answer_sentence
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.rationale import RationaleTeacher

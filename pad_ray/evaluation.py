@@ -33,9 +33,9 @@ from pad_ray.judging_settings import SandboxSettings
 from pad_ray.repair_accounting import print_repairs, repair_metrics
 from pad_ray.requests import request_tables
 from pad_ray.step_accounting import step_metrics
-from pad_ray.student_card import StudentCard, worked_examples
-from pad_ray.student_files import located, weight_fingerprints
-from pad_ray.students import DTYPES, load_student
+from pad_ray.students.card import StudentCard, worked_examples
+from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.models import DTYPES, load_student
 from pad_ray.tasks import Task
 from pad_ray.verifiers.settings import ScorerSettings
 

@@ -15,7 +15,7 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import TEXT_STRATEGIES
 from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.refinement.settings import InjectionRun
-from pad_ray.student_card import TEXT_FORMATS
+from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.training_settings import Format, TrainingHyperparameters
 

@@ -13,9 +13,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from pad_ray.decoding.engine import piece_text
-from pad_ray.inference import last_states
 from pad_ray.programs.statements import Scan, scan
-from pad_ray.students import DTYPES, Student, load_student, tokenise_source
+from pad_ray.students.inference import last_states
+from pad_ray.students.models import DTYPES, Student, load_student, tokenise_source
 from pad_ray.training_objectives import collate
 from pad_ray.verifier_data import JudgedProgram
 from pad_ray.verifiers.states import StateHead

@@ -14,8 +14,14 @@ from pad_ray.base.records import TrainingRow
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.stages import Stage, input_fingerprints, read_manifest
 from pad_ray.general_texts import general_examples
-from pad_ray.student_card import StudentCard
-from pad_ray.students import DTYPES, Student, load_student, make_scratch_student, save_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import (
+    DTYPES,
+    Student,
+    load_student,
+    make_scratch_student,
+    save_student,
+)
 from pad_ray.training_data import (
     Example,
     held_questions,

@@ -15,7 +15,7 @@ from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.flow.parquet_folder import verified_rows
 from pad_ray.programs.hierarchy import decompose, plan_program
-from pad_ray.student_card import (
+from pad_ray.students.card import (
     TargetFormat,
     describe_error,
     format_part,
@@ -23,7 +23,7 @@ from pad_ray.student_card import (
     format_repair,
     format_source,
 )
-from pad_ray.students import tokenise_source, tokenise_target
+from pad_ray.students.models import tokenise_source, tokenise_target
 from pad_ray.tasks.answers import answer_sentence
 from pad_ray.training_settings import BatchSizes
 

@@ -28,7 +28,7 @@ from pad_ray.base.errors import ConfigError, ResourceError
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import cluster_resources, connect, node_resources
 from pad_ray.flow.stages import Stage, file_fingerprint, open_stage, write_json
-from pad_ray.student_files import located, weight_fingerprints
+from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.training_checkpoints import check_workers, conversion_obstacle, read_weights
 from pad_ray.training_data import Batch, Example, padding_share, plan_epoch
 from pad_ray.training_loop import LoopSettings, train_worker

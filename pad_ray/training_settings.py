@@ -13,8 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.storage import locate_all
-from pad_ray.student_card import TargetFormat
-from pad_ray.student_sizes import scratch_size
+from pad_ray.students.card import TargetFormat
+from pad_ray.students.sizes import scratch_size
 
 Format: TypeAlias = Literal["program", "cot", "answer", "repair", "hierarchical"]
 

@@ -23,9 +23,9 @@ from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, refuse_augmented
 from pad_ray.programs.statements import split_steps
 from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
-from pad_ray.student_card import worked_examples
-from pad_ray.student_files import located, weight_fingerprints
-from pad_ray.students import DTYPES
+from pad_ray.students.card import worked_examples
+from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.models import DTYPES
 from pad_ray.tasks import get_task
 from pad_ray.training_data import split_by_problem
 from pad_ray.training_metrics import worker_groups

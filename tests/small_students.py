@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from pad_ray.student_card import StudentCard, TargetFormat, format_source
-from pad_ray.students import Student, make_scratch_student, tokenise_source, tokenise_target
+from pad_ray.students.card import StudentCard, TargetFormat, format_source
+from pad_ray.students.models import Student, make_scratch_student, tokenise_source, tokenise_target
 from pad_ray.training_objectives import collate
 
 MOST_STEPS = 2500

@@ -17,8 +17,8 @@ from pad_ray.analysis_settings import AnalysisSettings
 from pad_ray.analysis_student import measure_student, reference_of
 from pad_ray.analysis_tokens import force, token_classes
 from pad_ray.base.records import Problem
-from pad_ray.student_card import StudentCard, TargetFormat, format_source
-from pad_ray.students import (
+from pad_ray.students.card import StudentCard, TargetFormat, format_source
+from pad_ray.students.models import (
     Student,
     make_scratch_student,
     save_student,

@@ -17,8 +17,8 @@ from pad_ray.evaluation import evaluate, failure_classes, measure, table_rows
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging import ProgramJudge, TextJudge
 from pad_ray.judging_settings import Rule, SandboxSettings
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student, save_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.tasks import get_task
 
 

@@ -14,8 +14,8 @@ from trl import SFTConfig, SFTTrainer
 
 from pad_ray.export import export_dataset
 from pad_ray.export_settings import ExportSettings
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import make_scratch_student
 
 CHAT = (
     "{% for message in messages %}{{ '<' + message['role'] + '>' + message['content'] }}"

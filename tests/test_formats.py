@@ -14,7 +14,7 @@ from pad_ray.export import export_dataset
 from pad_ray.export_settings import ExportSettings
 from pad_ray.flow.stages import read_manifest
 from pad_ray.rejudging import judge_again
-from pad_ray.student_card import read_card
+from pad_ray.students.card import read_card
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
 from pad_ray.training import train

@@ -10,8 +10,8 @@ from small_trainings import STEPS, logged, settings
 
 from pad_ray.base.errors import ConfigError, DataError, StudentError
 from pad_ray.general_texts import general_examples
-from pad_ray.student_card import StudentCard
-from pad_ray.students import load_student, make_scratch_student, save_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import load_student, make_scratch_student, save_student
 from pad_ray.training import train
 from pad_ray.training_settings import GeneralSettings, TrainingSettings
 from pad_ray.verifier_settings import VerifierSettings

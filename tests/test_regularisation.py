@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import kl_div
 
 from pad_ray.regularisation import nucleus, nucleus_divergence, set_dropout
-from pad_ray.student_card import StudentCard
-from pad_ray.students import Student, make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import Student, make_scratch_student
 from pad_ray.training_objectives import Distilling, LanguageModelling, Lesson
 
 TEXTS = ["What is 12 + 30?", "def solution():\n    return 12 + 30", "Tom has 3 apples."]

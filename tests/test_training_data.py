@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
-from pad_ray.student_card import StudentCard, TargetFormat
-from pad_ray.students import make_scratch_student
+from pad_ray.students.card import StudentCard, TargetFormat
+from pad_ray.students.models import make_scratch_student
 from pad_ray.training_data import (
     micro_batches_of,
     nested_subset,

@@ -20,8 +20,8 @@ from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
 from pad_ray.flow.stages import read_manifest
-from pad_ray.student_card import StudentCard
-from pad_ray.students import Student, save_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import Student, save_student
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tuning import Sample, fit, picked, tune, voted

@@ -20,9 +20,9 @@ import torch
 
 from pad_ray.decoding.drafts import LONGEST_CONTEXT, Drafts
 from pad_ray.decoding.hypothesis import Hypothesis, Step
-from pad_ray.inference import Rows, all_logits, next_token_logits
 from pad_ray.programs.statements import Scan, scan
-from pad_ray.students import Student, tokenise_source
+from pad_ray.students.inference import Rows, all_logits, next_token_logits
+from pad_ray.students.models import Student, tokenise_source
 from pad_ray.verifiers.states import StateHead
 
 # Sampling draws from the likeliest tokens only, which is nearly all of the mass.

@@ -18,7 +18,7 @@ from pad_ray.decoding.search import Open, Request, Run, Search, Trail, Verify, w
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES, Strategy
 from pad_ray.sandbox import Sandbox
-from pad_ray.students import prompt_fits
+from pad_ray.students.models import prompt_fits
 from pad_ray.verifiers.base import Candidate, StepScorer
 
 # Where so many rows write nothing any more, stopping to let their searches go on pays.

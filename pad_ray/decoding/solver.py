@@ -19,7 +19,7 @@ from pad_ray.decoding.search import Node, Trail
 from pad_ray.decoding.settings import MODELLED, SearchSettings, check_text_search
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, Sandbox, Value
-from pad_ray.students import (
+from pad_ray.students.models import (
     DTYPES,
     Student,
     load_student,

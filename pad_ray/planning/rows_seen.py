@@ -17,8 +17,8 @@ from pad_ray.base.storage import parquet_dataset
 from pad_ray.flow.parquet_folder import rows_of
 from pad_ray.flow.stages import MANIFEST, read_manifest
 from pad_ray.planning.memory import RowsSeen, StudentShape
-from pad_ray.student_card import StudentCard
-from pad_ray.students import load_student, make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import load_student, make_scratch_student
 from pad_ray.training import kinds_of, read_rows
 from pad_ray.training_data import tokenise_rows
 from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings

@@ -20,7 +20,7 @@ from pad_ray.serving.messages import Answered, Ask, Event
 from pad_ray.serving.metrics import ReplicaMetrics, answer_class
 from pad_ray.serving.settings import ServingSettings
 from pad_ray.serving.tracing import Tracing, ended
-from pad_ray.students import tokenise_source
+from pad_ray.students.models import tokenise_source
 
 logger = logging.getLogger("ray.serve")
 

@@ -17,8 +17,8 @@ from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Search, Trail
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.student_card import TargetFormat, few_shot_preamble
-from pad_ray.students import DTYPES, Student, load_student, prompt_fits
+from pad_ray.students.card import TargetFormat, few_shot_preamble
+from pad_ray.students.models import DTYPES, Student, load_student, prompt_fits
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format, exemplars_of_round

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pad_ray.sandbox import Sandbox
-from pad_ray.student_files import STATES_FILE
+from pad_ray.students.files import STATES_FILE
 from pad_ray.verifiers.alignment import AlignmentScorer
 from pad_ray.verifiers.base import StepScorer
 from pad_ray.verifiers.execution import ExecutionScorer

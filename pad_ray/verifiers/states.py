@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from pad_ray.base.errors import StudentError
-from pad_ray.student_files import STATES_FILE
+from pad_ray.students.files import STATES_FILE
 from pad_ray.verifiers.base import Candidate, calibrated
 
 # Values of each parameter that tell one student from another.

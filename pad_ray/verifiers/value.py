@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from pad_ray.base.errors import StudentError, reason_of
-from pad_ray.inference.rows import Rows
 from pad_ray.programs.statements import split_steps
-from pad_ray.student_card import format_source
-from pad_ray.student_files import VERIFIER_FILE
-from pad_ray.students import quieten, tokenise_source
+from pad_ray.students.card import format_source
+from pad_ray.students.files import VERIFIER_FILE
+from pad_ray.students.inference.rows import Rows
+from pad_ray.students.models import quieten, tokenise_source
 from pad_ray.verifiers.base import Candidate, calibrated
 
 HEAD_FILE = "head.safetensors"

@@ -28,8 +28,8 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.student_card import format_source
-from pad_ray.students import Student, load_student, tokenise_source
+from pad_ray.students.card import format_source
+from pad_ray.students.models import Student, load_student, tokenise_source
 from pad_ray.tasks import get_task
 from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.settings import ScorerSettings

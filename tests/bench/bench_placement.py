@@ -22,7 +22,7 @@ from rich.table import Table
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.decoding.solver import Solver
 from pad_ray.sandbox import Limits, Outcome, Sandbox
-from pad_ray.students import load_student
+from pad_ray.students.models import load_student
 from pad_ray.tasks import get_task
 from pad_ray.verifiers.alignment import AlignmentScorer
 from pad_ray.verifiers.base import Candidate

@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.student_card import format_source
-from pad_ray.students import Student, load_student, tokenise_source
+from pad_ray.students.card import format_source
+from pad_ray.students.models import Student, load_student, tokenise_source
 
 WAIT_S = 0.02
 

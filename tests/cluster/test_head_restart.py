@@ -20,7 +20,7 @@ from shared_machines import AGAIN_IF_BUSY
 from small_students import taught
 
 from pad_ray.serving.keys import hashed
-from pad_ray.students import save_student
+from pad_ray.students.models import save_student
 
 REDIS_SERVER = shutil.which("redis-server")
 pytestmark = [

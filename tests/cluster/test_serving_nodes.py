@@ -31,7 +31,7 @@ from small_students import Example, example, taught
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.serving import ServingSettings, build
 from pad_ray.serving.settings import StudentSettings
-from pad_ray.students import save_student
+from pad_ray.students.models import save_student
 
 pytestmark = [pytest.mark.cluster, AGAIN_IF_BUSY]
 # The goal is 30 s on a machine of one's own (RESULTS.md); others share these cores.

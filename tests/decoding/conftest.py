@@ -9,7 +9,7 @@ import pytest
 from small_students import Example, example, misreading, taught
 
 from pad_ray.decoding.solver import Solver
-from pad_ray.students import Student
+from pad_ray.students.models import Student
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from pad_ray.decoding.engine import Engine, Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.solver import Solver
 from pad_ray.programs.statements import split_steps
-from pad_ray.student_card import format_source
-from pad_ray.students import Student, tokenise_source, tokenise_target
+from pad_ray.students.card import format_source
+from pad_ray.students.models import Student, tokenise_source, tokenise_target
 
 
 @pytest.fixture(scope="module", params=["lfm2", pytest.param("t5", marks=pytest.mark.slow)])

@@ -10,7 +10,7 @@ from small_students import train_on_texts
 
 from pad_ray.decoding.solver import Solver
 from pad_ray.programs.hierarchy import decompose, plan_program
-from pad_ray.student_card import format_part, format_plan, format_source
+from pad_ray.students.card import format_part, format_plan, format_source
 
 # So few that a student knows them by heart after seconds: what is tested is the strategy.
 NUMBERS = ((2, 3), (4, 6), (7, 9))

@@ -11,7 +11,7 @@ from small_students import train_on_texts
 from pad_ray.decoding.solver import Solver
 from pad_ray.decoding.strategies.repair import error_text
 from pad_ray.sandbox import Limits, Outcome, Sandbox
-from pad_ray.student_card import format_repair, format_source
+from pad_ray.students.card import format_repair, format_source
 
 NOUNS = "pens eggs cups figs".split()
 

@@ -18,7 +18,7 @@ from pad_ray.refinement.failures import closest, collect_failures, judge_failure
 from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.settings import FailureRun, FailureSettings, InjectionRun, InjectionSettings
 from pad_ray.sandbox import Limits, Sandbox
-from pad_ray.student_card import describe_error, format_repair
+from pad_ray.students.card import describe_error, format_repair
 from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.training_data import mix_repairs, read_repair_rows, read_training_rows

@@ -13,7 +13,7 @@ from small_students import Example, example, taught
 
 from pad_ray.serving import build
 from pad_ray.serving.keys import hashed
-from pad_ray.students import save_student
+from pad_ray.students.models import save_student
 
 
 @pytest.fixture(scope="session")

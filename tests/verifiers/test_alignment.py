@@ -11,8 +11,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from pad_ray.base.errors import StudentError
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import make_scratch_student
 from pad_ray.verifiers.alignment import AlignmentScorer, sentences
 from pad_ray.verifiers.base import Candidate
 

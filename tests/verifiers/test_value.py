@@ -17,8 +17,8 @@ from small_students import llama_like
 
 from pad_ray.base.errors import StudentError
 from pad_ray.programs.statements import split_steps
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student, save_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.verifier_training import (
     auc,
     auc_within,

@@ -9,7 +9,7 @@ from pad_ray.decoding.search import Open, Part, Search, Trail, grow
 from pad_ray.decoding.strategies.vote import run
 from pad_ray.programs.extraction import extract_program
 from pad_ray.programs.hierarchy import compose, plan_names
-from pad_ray.student_card import format_part, format_plan
+from pad_ray.students.card import format_part, format_plan
 
 
 def hierarchical(trail: Trail, root: Hypothesis) -> Search:

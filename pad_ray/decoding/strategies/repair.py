@@ -10,7 +10,7 @@ from pad_ray.decoding.search import Open, Search, Trail, grow
 from pad_ray.decoding.strategies.vote import run
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome
-from pad_ray.student_card import describe_error, format_repair
+from pad_ray.students.card import describe_error, format_repair
 
 
 def repair(trail: Trail, root: Hypothesis) -> Search:

@@ -29,8 +29,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from pad_ray.base.errors import ConfigError, StudentError, reason_of
-from pad_ray.student_card import CARD_FILE, StudentCard, read_card
-from pad_ray.student_sizes import ScratchSize, scratch_size
+from pad_ray.students.card import CARD_FILE, StudentCard, read_card
+from pad_ray.students.sizes import ScratchSize, scratch_size
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

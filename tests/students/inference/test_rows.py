@@ -20,9 +20,9 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from pad_ray.inference.rows import Rows, all_logits, next_token_logits
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.inference.rows import Rows, all_logits, next_token_logits
+from pad_ray.students.models import make_scratch_student
 
 VOCABULARY = 300
 SMALL = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64}

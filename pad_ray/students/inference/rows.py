@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from pad_ray.inference.attention import use_quick_attention
-from pad_ray.inference.cache import (
+from pad_ray.students.inference.attention import use_quick_attention
+from pad_ray.students.inference.cache import (
     GrowingLayer,
     end_convolutions,
     make_cache,

@@ -7,7 +7,7 @@ from pathlib import Path
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import StudentError
 from pad_ray.flow.stages import file_fingerprint
-from pad_ray.student_card import CARD_FILE, StudentCard, read_card
+from pad_ray.students.card import CARD_FILE, StudentCard, read_card
 
 __all__ = ["STATES_FILE", "VERIFIER_FILE", "located", "weight_fingerprints"]
 

@@ -7,10 +7,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from pad_ray.inference.attention import NAME, batched_attention, use_quick_attention
-from pad_ray.inference.rows import Rows, next_token_logits
-from pad_ray.student_card import StudentCard
-from pad_ray.students import make_scratch_student
+from pad_ray.students.card import StudentCard
+from pad_ray.students.inference.attention import NAME, batched_attention, use_quick_attention
+from pad_ray.students.inference.rows import Rows, next_token_logits
+from pad_ray.students.models import make_scratch_student
 
 
 def module(heads: int, groups: int) -> torch.nn.Module:

