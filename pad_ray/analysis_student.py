@@ -24,8 +24,8 @@ from pad_ray.students.card import TargetFormat
 from pad_ray.students.models import Student, prompt_fits, tokenise_target
 from pad_ray.tasks.answers import answer_sentence
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.rationale import RationaleTeacher
-from pad_ray.teachers.scripted import ScriptedTeacher
+from pad_ray.teachers.rationale.engine import RationaleTeacher
+from pad_ray.teachers.scripted.engine import ScriptedTeacher
 from pad_ray.teachers.student import Sampling
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 from pad_ray.verifiers.alignment import load_encoder

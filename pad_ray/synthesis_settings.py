@@ -15,10 +15,10 @@ from pad_ray.judging_settings import JudgingSettings
 from pad_ray.tasks import get_task
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.base import Schedule
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 from pad_ray.teachers.prompts import Format
-from pad_ray.teachers.recorded_files import recorded_files
-from pad_ray.teachers.scripted import DEFAULT_FAULTS
+from pad_ray.teachers.recorded.files import recorded_files
+from pad_ray.teachers.scripted.engine import DEFAULT_FAULTS
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 from pad_ray.teachers.vllm_settings import VLLMSettings
 

@@ -34,7 +34,7 @@ from pad_ray.judging import TextJudge
 from pad_ray.report import StageResult, write_report
 from pad_ray.requests import request_tables
 from pad_ray.tasks import get_task
-from pad_ray.teachers.scripted import ScriptedTeacher
+from pad_ray.teachers.scripted.engine import ScriptedTeacher
 from pad_ray.training_settings import TrainingSettings
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}

@@ -13,7 +13,7 @@ from pad_ray.augmentation.rewritten import Rewritten
 from pad_ray.refinement.injections_source import read_source
 from pad_ray.tasks.quantities.mentions import Mention, numbers_in, question_mentions
 from pad_ray.tasks.quantities.names import stems, words_of
-from pad_ray.teachers.rationale_links import MULTIPLIERS, UNITS
+from pad_ray.teachers.rationale.links import MULTIPLIERS, UNITS
 
 __all__ = ["other_numbers"]
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pad_ray.augmentation.names import people_in
 from pad_ray.tasks.base import Exemplar
 from pad_ray.tasks.quantities.mentions import numbers_in
-from pad_ray.teachers.endpoint import EndpointTeacher
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.engine import EndpointTeacher
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 from pad_ray.teachers.prompts import Message
 
 __all__ = ["RULES", "fault_of", "paraphrase_messages", "paraphraser", "read_paraphrase"]

@@ -13,7 +13,7 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.base.storage import locate_all
 from pad_ray.base.weights import check_kinds
 from pad_ray.judging_settings import SandboxSettings
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 
 __all__ = ["AugmentationRun", "AugmentationSettings"]
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from pad_ray.base.errors import ConfigError
 from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.tasks import ProblemCounts, get_task
-from pad_ray.teachers.chat_requests import CHARS_A_TOKEN, prompt_chars, sample_body
+from pad_ray.teachers.endpoint.requests import CHARS_A_TOKEN, prompt_chars, sample_body
 from pad_ray.teachers.prompts import PROMPTS
 
 __all__ = ["announce_paid"]

@@ -9,12 +9,12 @@ from pad_ray.base.storage import locate_all
 from pad_ray.synthesis_settings import SynthesisRun
 from pad_ray.tasks import Task
 from pad_ray.teachers.base import Teacher
-from pad_ray.teachers.endpoint import EndpointTeacher
+from pad_ray.teachers.endpoint.engine import EndpointTeacher
 from pad_ray.teachers.prompts import PROMPTS
-from pad_ray.teachers.rationale import RationaleTeacher
-from pad_ray.teachers.recorded import RecordedTeacher
-from pad_ray.teachers.scripted import ScriptedTeacher
-from pad_ray.teachers.scripted_telling import tell
+from pad_ray.teachers.rationale.engine import RationaleTeacher
+from pad_ray.teachers.recorded.engine import RecordedTeacher
+from pad_ray.teachers.scripted.engine import ScriptedTeacher
+from pad_ray.teachers.scripted.telling import tell
 from pad_ray.teachers.vllm import VLLMTeacher
 
 

@@ -28,8 +28,8 @@ from pad_ray.flow.rows import DatasetStage
 from pad_ray.flow.runtime import connect
 from pad_ray.tasks.base import Exemplar, Task
 from pad_ray.teachers.base import NO_SCHEDULE, Schedule
-from pad_ray.teachers.chat import one_line
-from pad_ray.teachers.chat_requests import request_seed
+from pad_ray.teachers.endpoint.chat import one_line
+from pad_ray.teachers.endpoint.requests import request_seed
 from pad_ray.teachers.prompts import Prompt, chat_messages, exemplars_of_round
 from pad_ray.teachers.vllm_settings import _LIGHT_CPUS, VLLMSettings
 

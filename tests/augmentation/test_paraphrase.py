@@ -9,7 +9,7 @@ import pytest
 from pad_ray.augmentation.paraphrase import RULES, fault_of, paraphraser, read_paraphrase
 from pad_ray.base.records import Problem
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 from tests.teachers.openai_server import chat, openai_server
 
 QUESTION = "Tom has 12 pens and buys twenty more for $1,250.50. How many pens has Tom?"

@@ -27,7 +27,7 @@ from pad_ray.sandbox import Sandbox
 from pad_ray.sandbox.harmless import is_harmless
 from pad_ray.tasks import get_task, load_problems
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.rationale import RationaleTeacher
+from pad_ray.teachers.rationale.engine import RationaleTeacher
 
 ROUNDS = 5
 PROGRAMS = int(os.environ.get("PAD_RAY_BENCH_PROGRAMS", 2000))

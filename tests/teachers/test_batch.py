@@ -21,11 +21,11 @@ from pad_ray.synthesis import synthesize
 from pad_ray.synthesis_settings import SynthesisSettings
 from pad_ray.tasks import Exemplar
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.batch import batch_requests, write_batch, write_files
-from pad_ray.teachers.batch_settings import BatchSettings
-from pad_ray.teachers.endpoint import EndpointTeacher
+from pad_ray.teachers.endpoint.batch import batch_requests, write_batch, write_files
+from pad_ray.teachers.endpoint.batch_settings import BatchSettings
+from pad_ray.teachers.endpoint.engine import EndpointTeacher
 from pad_ray.teachers.prompts import TEXT_RULES
-from pad_ray.teachers.recorded import RecordedTeacher
+from pad_ray.teachers.recorded.engine import RecordedTeacher
 from tests.teachers.openai_server import Call, OpenAIServer, Reply, Script, chat, failure
 from tests.teachers.openai_server import openai_server as serving
 

@@ -16,8 +16,8 @@ from pad_ray.base.records import Completion, Problem
 from pad_ray.flow.ledger import Budget, Ledger
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request, Teacher
-from pad_ray.teachers.endpoint import EndpointTeacher
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.engine import EndpointTeacher
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 from tests.teachers.openai_server import (
     PROGRAM,
     Call,

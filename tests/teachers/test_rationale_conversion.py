@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pad_ray.teachers.rationale_conversion import Conversion, convert_rationale
+from pad_ray.teachers.rationale.conversion import Conversion, convert_rationale
 
 BAKERY = (
     "A bakery bakes 40 loaves in the morning. In the afternoon it bakes half as many loaves. "

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request, Teacher
-from pad_ray.teachers.recorded import RecordedTeacher
+from pad_ray.teachers.recorded.engine import RecordedTeacher
 
 PROBLEM = Problem.make("t", "How many apples?", "3")
 OTHER = Problem.make("t", "How many pears?", "4")

@@ -23,7 +23,7 @@ from pad_ray.tasks.base import Task
 from pad_ray.tasks.symbolic import COIN_FLIP, LAST_LETTERS
 from pad_ray.tasks.tables import TABLES
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.scripted import DEFAULT_FAULTS, FAULTS, ScriptedTeacher
+from pad_ray.teachers.scripted.engine import DEFAULT_FAULTS, FAULTS, ScriptedTeacher
 
 EACH_TASK = pytest.mark.parametrize("task", GENERATED_TASKS, ids=lambda task: task.name)
 WRONG = ("wrong_operator", "wrong_number")

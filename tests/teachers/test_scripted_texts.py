@@ -13,8 +13,8 @@ from pad_ray.base.records import Problem
 from pad_ray.tasks import get_task
 from pad_ray.tasks.answers import judged_answer
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.scripted import DEFAULT_FAULTS, ScriptedTeacher
-from pad_ray.teachers.scripted_telling import NotTold, Slip, tell
+from pad_ray.teachers.scripted.engine import DEFAULT_FAULTS, ScriptedTeacher
+from pad_ray.teachers.scripted.telling import NotTold, Slip, tell
 
 # The others' programs are not told: rows, records and orders have no words here.
 TOLD = ["coin_flip", "last_letters", "arithmetic"]

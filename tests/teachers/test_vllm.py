@@ -28,7 +28,7 @@ from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.requests import request_tables
 from pad_ray.tasks import get_task
 from pad_ray.tasks.settings import ProblemSettings
-from pad_ray.teachers.chat_requests import request_seed
+from pad_ray.teachers.endpoint.requests import request_seed
 from pad_ray.teachers.prompts import chat_messages
 from pad_ray.teachers.vllm import VLLMTeacher, apply_vllm, check_vllm
 from pad_ray.teachers.vllm_settings import VLLMSettings

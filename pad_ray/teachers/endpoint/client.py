@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion
-from pad_ray.teachers.chat import ChatAnswer, one_line
-from pad_ray.teachers.endpoint_settings import EndpointAddress, EndpointSettings
+from pad_ray.teachers.endpoint.chat import ChatAnswer, one_line
+from pad_ray.teachers.endpoint.settings import EndpointAddress, EndpointSettings
 
 if TYPE_CHECKING:
     import openai

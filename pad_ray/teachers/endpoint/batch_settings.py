@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from pad_ray.tasks.settings import ProblemSettings
-from pad_ray.teachers.endpoint_settings import EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointSettings
 from pad_ray.teachers.prompts import Format
 
 

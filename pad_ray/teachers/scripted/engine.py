@@ -12,7 +12,7 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format
-from pad_ray.teachers.scripted_edits import (
+from pad_ray.teachers.scripted.edits import (
     add_forbidden_call,
     add_loop,
     break_syntax,
@@ -21,7 +21,7 @@ from pad_ray.teachers.scripted_edits import (
     undefine_name,
     vary_program,
 )
-from pad_ray.teachers.scripted_texts import write_text
+from pad_ray.teachers.scripted.texts import write_text
 
 __all__ = ["DEFAULT_FAULTS", "ScriptedTeacher"]
 

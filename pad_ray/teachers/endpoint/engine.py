@@ -22,8 +22,9 @@ from pad_ray.base.records import Completion
 from pad_ray.flow.ledger import Ledger, LedgerLike
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.chat import ChatAnswer, completions
-from pad_ray.teachers.chat_requests import (
+from pad_ray.teachers.endpoint.chat import ChatAnswer, completions
+from pad_ray.teachers.endpoint.client import EndpointClient, RequestRefused
+from pad_ray.teachers.endpoint.requests import (
     CHARS_A_TOKEN,
     SEED_MASK,
     chat_body,
@@ -31,8 +32,7 @@ from pad_ray.teachers.chat_requests import (
     request_seed,
     sample_body,
 )
-from pad_ray.teachers.endpoint_client import EndpointClient, RequestRefused
-from pad_ray.teachers.endpoint_settings import EndpointAddress, EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointAddress, EndpointSettings
 from pad_ray.teachers.prompts import Message, Prompt, chat_messages
 
 __all__ = ["EndpointAddress", "EndpointSettings", "EndpointTeacher"]

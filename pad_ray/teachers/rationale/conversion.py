@@ -38,8 +38,8 @@ from pad_ray.tasks.quantities.names import (
     words_of,
 )
 from pad_ray.tasks.quantities.text import read_marks, sentence_around, sentence_spans
-from pad_ray.teachers.rationale_equations import Equation, find_equations
-from pad_ray.teachers.rationale_links import Linked, Source, link_operands
+from pad_ray.teachers.rationale.equations import Equation, find_equations
+from pad_ray.teachers.rationale.links import Linked, Source, link_operands
 
 _MAX_CHARACTERS = 20_000
 

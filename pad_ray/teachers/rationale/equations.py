@@ -23,7 +23,7 @@ from pad_ray.tasks.quantities.arithmetic import (
     walk,
 )
 from pad_ray.tasks.quantities.text import MAX_TOKENS, Mark, Token, tokenize
-from pad_ray.teachers.rationale_algebra import solve_linear, unknowns
+from pad_ray.teachers.rationale.algebra import solve_linear, unknowns
 
 _MAX_UNIT_WORDS = 8
 _ALGEBRA_TOKENS = 30

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion
-from pad_ray.teachers.chat import one_line
-from pad_ray.teachers.recorded_rows import Entry, json_entries, parquet_entries, parse_line
+from pad_ray.teachers.endpoint.chat import one_line
+from pad_ray.teachers.recorded.rows import Entry, json_entries, parquet_entries, parse_line
 
 __all__ = ["RecordedIndex", "index_files"]
 

@@ -7,7 +7,7 @@ or Parquet rows with `completion`, `problem_id` or `question`, and optionally `s
 be replayed. Rows without an index take the next free one of their problem, in file order. Where a
 sample has both an error and an answer, as after a second batch for what failed, the answer stands.
 
-Texts of JSONL files stay in the files: `pad_ray.teachers.recorded_index` keeps where they are.
+Texts of JSONL files stay in the files: `pad_ray.teachers.recorded.index` keeps where they are.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from pad_ray.base.records import Completion
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.recorded_files import recorded_files
-from pad_ray.teachers.recorded_index import RecordedIndex, index_files
-from pad_ray.teachers.recorded_rows import question_key
+from pad_ray.teachers.recorded.files import recorded_files
+from pad_ray.teachers.recorded.index import RecordedIndex, index_files
+from pad_ray.teachers.recorded.rows import question_key
 
 __all__ = [
     "RecordedTeacher",

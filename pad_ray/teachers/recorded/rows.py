@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion
-from pad_ray.teachers.chat import ChatAnswer, completions, one_line
+from pad_ray.teachers.endpoint.chat import ChatAnswer, completions, one_line
 
 __all__ = [
     "Entry",

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from pad_ray.tasks.answers import answer_sentence
-from pad_ray.teachers.scripted_edits import change_number, change_operator
-from pad_ray.teachers.scripted_telling import Slip, style_of, tell
+from pad_ray.teachers.scripted.edits import change_number, change_operator
+from pad_ray.teachers.scripted.telling import Slip, style_of, tell
 
 __all__ = ["write_text"]
 

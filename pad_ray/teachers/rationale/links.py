@@ -18,7 +18,7 @@ from pad_ray.tasks.quantities.arithmetic import (
 from pad_ray.tasks.quantities.mentions import near_words, numbers_in
 from pad_ray.tasks.quantities.names import stems, words_of
 from pad_ray.tasks.quantities.text import sentence_around, sentence_spans
-from pad_ray.teachers.rationale_equations import Equation
+from pad_ray.teachers.rationale.equations import Equation
 
 MULTIPLIERS = {
     2: "twice double doubled doubles half halved both couple pair two-thirds",

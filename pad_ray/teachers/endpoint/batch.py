@@ -20,8 +20,8 @@ from pad_ray.base.records import Problem, row_id
 from pad_ray.flow.stages import CONFIG, open_stage
 from pad_ray.tasks.base import Exemplar
 from pad_ray.tasks.settings import ProblemSettings
-from pad_ray.teachers.batch_settings import BatchSettings
-from pad_ray.teachers.chat_requests import CHARS_A_TOKEN, prompt_chars, sample_body
+from pad_ray.teachers.endpoint.batch_settings import BatchSettings
+from pad_ray.teachers.endpoint.requests import CHARS_A_TOKEN, prompt_chars, sample_body
 from pad_ray.teachers.prompts import PROMPTS
 
 __all__ = [

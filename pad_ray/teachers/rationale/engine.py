@@ -11,7 +11,7 @@ from pad_ray.tasks.answers import answer_sentence
 from pad_ray.tasks.quantities.text import read_marks
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.prompts import Format
-from pad_ray.teachers.rationale_conversion import convert_rationale
+from pad_ray.teachers.rationale.conversion import convert_rationale
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible endpoint, asked at once or by the Batch API."""

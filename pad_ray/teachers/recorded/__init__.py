@@ -1,0 +1,1 @@
+"""Completions that were recorded before, read from files."""
