@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from pad_ray.asking_settings import AskSettings
 from pad_ray.base.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.base.errors import ConfigError, DataError, PadError, TeacherError
+from pad_ray.decoding.one_question_settings import AskSettings
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.judging_settings import SandboxSettings
 from pad_ray.pipeline_settings import PipelineSettings

@@ -7,7 +7,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 from rich.tree import Tree
 
-from pad_ray.asking_settings import AskSettings
+from pad_ray.decoding.one_question_settings import AskSettings
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import search_settings
 from pad_ray.decoding.solver import Solution, Solver
