@@ -28,14 +28,14 @@ from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.stages import Stage, open_stage
-from pad_ray.judging import ProgramJudge, TextJudge
-from pad_ray.judging_settings import SandboxSettings
 from pad_ray.repair_accounting import print_repairs, repair_metrics
-from pad_ray.requests import request_tables
-from pad_ray.step_accounting import step_metrics
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES, load_student
+from pad_ray.synthesis.judge_settings import SandboxSettings
+from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.requests import request_tables
+from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task
 from pad_ray.verifiers.settings import ScorerSettings
 

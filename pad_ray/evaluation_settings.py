@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.judging_settings import SandboxSettings
+from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.tasks import Split
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.verifiers.settings import ScorerSettings

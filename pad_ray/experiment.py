@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pad_ray.augmentation.augmenting import augment
-from pad_ray.augmentation.settings import AugmentationSettings
 from pad_ray.base.config import resolve, validate, validate_with
 from pad_ray.ensemble import vote_together
 from pad_ray.evaluation import evaluate_student
@@ -29,10 +27,12 @@ from pad_ray.experiment_settings import (
 )
 from pad_ray.flow.cells import in_parallel
 from pad_ray.flow.stages import read_manifest, stage_folder
-from pad_ray.refinement.injecting import inject_errors
-from pad_ray.refinement.settings import InjectionSettings
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings
+from pad_ray.synthesis.augmentation.run import augment
+from pad_ray.synthesis.augmentation.settings import AugmentationSettings
+from pad_ray.synthesis.repairs.injections.run import inject_errors
+from pad_ray.synthesis.repairs.settings import InjectionSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.teachers.prompts import Format as TeacherFormat
 from pad_ray.training import train
 from pad_ray.training_run import lesson_inputs

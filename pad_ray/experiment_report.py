@@ -14,8 +14,8 @@ from rich.table import Table
 from pad_ray.base.pages import page_template
 from pad_ray.experiment_results import Answers, outcomes, pairs
 from pad_ray.flow.stages import write_json, write_text
-from pad_ray.step_accounting import steps_line
 from pad_ray.students.card import TEXT_FORMATS
+from pad_ray.synthesis.step_accounting import steps_line
 
 _AXES = ("student", "format", "variant", "strategy")
 

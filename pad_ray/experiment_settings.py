@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from pad_ray.augmentation.settings import AugmentationRun
 from pad_ray.base.config import Settings, validate
 from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import TEXT_STRATEGIES
 from pad_ray.evaluation_settings import EvaluationRun
-from pad_ray.refinement.settings import InjectionRun
 from pad_ray.students.card import TEXT_FORMATS
-from pad_ray.synthesis_settings import SynthesisRun
+from pad_ray.synthesis.augmentation.settings import AugmentationRun
+from pad_ray.synthesis.repairs.settings import InjectionRun
+from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training_settings import Format, TrainingHyperparameters
 
 __all__ = [

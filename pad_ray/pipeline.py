@@ -16,8 +16,8 @@ from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.stages import stage_folder, write_json
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.report import StageResult, write_report
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisRun, SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.training import train
 from pad_ray.training_run import lesson_inputs
 from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings

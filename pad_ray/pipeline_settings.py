@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.evaluation_settings import EvaluationRun
-from pad_ray.synthesis_settings import SynthesisRun
+from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training_settings import TrainingHyperparameters
 
 

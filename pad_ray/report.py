@@ -20,11 +20,11 @@ from pad_ray.base.plots import (
     loss_figure,
     loss_points,
 )
-from pad_ray.dataset_card import holds_texts
 from pad_ray.evaluation import failure_class, problem_set_of
 from pad_ray.flow.stages import write_text
-from pad_ray.funnel import funnel_bars
-from pad_ray.reasons import REASONS
+from pad_ray.synthesis.dataset.card import holds_texts
+from pad_ray.synthesis.dataset.funnel import funnel_bars
+from pad_ray.synthesis.reasons import REASONS
 from pad_ray.training_metrics import metric_lines
 
 __all__ = ["StageResult", "write_report"]

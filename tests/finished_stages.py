@@ -9,20 +9,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pad_ray import synthesis
 from pad_ray.base.config import Settings
 from pad_ray.flow.ledger import Ledger
 from pad_ray.flow.stages import Stage, open_stage
-from pad_ray.generation import TeacherStage
-from pad_ray.judging import ProgramJudge
-from pad_ray.judging_settings import SandboxSettings
 from pad_ray.report import StageResult
-from pad_ray.requests import request_tables
-from pad_ray.synthesis import Round
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis import run as synthesis
+from pad_ray.synthesis.generation import TeacherStage
+from pad_ray.synthesis.judge_settings import SandboxSettings
+from pad_ray.synthesis.judges import ProgramJudge
+from pad_ray.synthesis.requests import request_tables
+from pad_ray.synthesis.run import Round
+from pad_ray.synthesis.settings import SynthesisSettings
+from pad_ray.synthesis.teacher import make_teacher
 from pad_ray.tasks import get_task
 from pad_ray.teachers.base import NO_SCHEDULE, Teacher
-from pad_ray.teachers.making import make_teacher
 
 QUICK = {"wall_s": 0.2, "cpu_s": 0.2}
 

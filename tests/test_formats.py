@@ -10,13 +10,13 @@ import pytest
 
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.export import export_dataset
-from pad_ray.export_settings import ExportSettings
 from pad_ray.flow.stages import read_manifest
-from pad_ray.rejudging import judge_again
 from pad_ray.students.card import read_card
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import JudgeSettings, SynthesisSettings
+from pad_ray.synthesis.export.run import export_dataset
+from pad_ray.synthesis.export.settings import ExportSettings
+from pad_ray.synthesis.rejudgement import judge_again
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import JudgeSettings, SynthesisSettings
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingSettings
 

@@ -30,9 +30,9 @@ from pad_ray.base.plots import Bar, LossPoint, accuracy_figure, loss_figure
 from pad_ray.base.records import Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.judging import TextJudge
 from pad_ray.report import StageResult, write_report
-from pad_ray.requests import request_tables
+from pad_ray.synthesis.judges import TextJudge
+from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task
 from pad_ray.teachers.scripted.engine import ScriptedTeacher
 from pad_ray.training_settings import TrainingSettings

@@ -22,8 +22,8 @@ from pad_ray.decoding.solver import Solver
 from pad_ray.flow.stages import read_manifest
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import Student, save_student
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tuning import Sample, fit, picked, tune, voted
 from pad_ray.tuning_settings import TuningSettings
 from pad_ray.verifier_data import read_judged_programs

@@ -6,7 +6,7 @@ from itertools import islice
 from statistics import fmean
 
 from pad_ray.base.errors import ConfigError
-from pad_ray.synthesis_settings import SynthesisRun
+from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.tasks import ProblemCounts, get_task
 from pad_ray.teachers.endpoint.requests import CHARS_A_TOKEN, prompt_chars, sample_body
 from pad_ray.teachers.prompts import PROMPTS

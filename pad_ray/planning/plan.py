@@ -41,7 +41,7 @@ __all__ = ["plan"]
 _PROBLEMS = 2000
 _MODULES = {
     "pipeline": "pad_ray.pipeline",
-    "synthesize": "pad_ray.synthesis",
+    "synthesize": "pad_ray.synthesis.run",
     "train": "pad_ray.training",
 }
 _AT_MOST_ONE_OF = 5

@@ -18,8 +18,8 @@ from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.memory import watch_memory
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import Pool, SynthesisRun, SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import Pool, SynthesisRun, SynthesisSettings
 
 __all__ = ["Observed", "calibrate_synthesis", "calibration_sizes", "estimate_synthesis"]
 

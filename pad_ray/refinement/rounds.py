@@ -16,13 +16,13 @@ from pad_ray.base.intervals import paired_gain
 from pad_ray.evaluation import evaluate_student, problem_set_name
 from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.stages import read_manifest, stage_folder, write_json
-from pad_ray.refinement.failures import collect_failures
-from pad_ray.refinement.injecting import inject_errors
 from pad_ray.refinement.rounds_settings import RefinementSettings, SamplingRun
-from pad_ray.refinement.settings import FailureSettings, InjectionSettings
 from pad_ray.repair_accounting import attempts_of, print_repairs
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.repairs.failures import collect_failures
+from pad_ray.synthesis.repairs.injections.run import inject_errors
+from pad_ray.synthesis.repairs.settings import FailureSettings, InjectionSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import get_task
 from pad_ray.training import train
 from pad_ray.training_run import lesson_inputs

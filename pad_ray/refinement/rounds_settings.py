@@ -9,8 +9,8 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.evaluation_settings import EvaluationRun
-from pad_ray.judging_settings import SandboxSettings
-from pad_ray.refinement.settings import FailureRun, InjectionRun
+from pad_ray.synthesis.judge_settings import SandboxSettings
+from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.student_settings import SamplingSettings
 from pad_ray.training_settings import TrainingHyperparameters

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.judging_settings import SandboxSettings
+from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.verifiers.settings import ScorerSettings
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.records import Problem, problem_id, row_id
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA, PROBLEM_SCHEMA, REQUEST_SCHEMA
-from pad_ray.requests import request_tables
+from pad_ray.synthesis.requests import request_tables
 
 QUESTIONS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 

@@ -37,9 +37,9 @@ from pad_ray.base.storage import (
 from pad_ray.flow.parquet_folder import null_count, rows_of, writing
 from pad_ray.flow.rows import REQUESTS, requests_are_written, write_requests
 from pad_ray.flow.stages import read_manifest
-from pad_ray.journal import Journal, spent_in
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.journal import Journal, spent_in
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training_data import read_training_rows
 
 QUESTIONS = "".join(

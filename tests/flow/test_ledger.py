@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.records import Completion
 from pad_ray.flow.ledger import Budget, Ledger, Rates, Totals, share_ledger
-from pad_ray.journal import Journal, spent_in
+from pad_ray.synthesis.journal import Journal, spent_in
 
 
 class Clock:

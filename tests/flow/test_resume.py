@@ -21,8 +21,8 @@ from kills import (
 )
 from safetensors.torch import load_file
 
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingSettings
 

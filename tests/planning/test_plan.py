@@ -114,8 +114,8 @@ def test_a_pipeline_on_this_machine(local_ray: None, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_training_on_a_sample_of_its_rows(local_ray: None, tmp_path: Path) -> None:
-    from pad_ray.synthesis import synthesize
-    from pad_ray.synthesis_settings import SynthesisSettings
+    from pad_ray.synthesis.run import synthesize
+    from pad_ray.synthesis.settings import SynthesisSettings
 
     data = tmp_path / "data"
     synthesize(SynthesisSettings(**SCRIPTED, count=200, out=data))

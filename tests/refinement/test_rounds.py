@@ -14,8 +14,8 @@ from pad_ray.decoding.solver import Solver
 from pad_ray.flow.stages import read_manifest
 from pad_ray.refinement.rounds import refine
 from pad_ray.refinement.rounds_settings import RefinementSettings
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 
 pytestmark = pytest.mark.slow
 

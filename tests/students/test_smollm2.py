@@ -16,8 +16,8 @@ import pytest
 from pad_ray.base.records import Problem
 from pad_ray.evaluation import evaluate
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import Task, numbers_equal
 from pad_ray.tasks.files import load_gsm8k
 from pad_ray.training import train

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pad_ray.calculations import count_steps
 from pad_ray.sandbox import Sandbox
+from pad_ray.synthesis.calculations import count_steps
 from pad_ray.tasks import TASKS, Exemplar, Task
 from pad_ray.tasks.answers import judged_answer
 

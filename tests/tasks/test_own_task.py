@@ -9,8 +9,8 @@ import pytest
 
 from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training import train
 from pad_ray.training_settings import TrainingSettings
 

@@ -17,8 +17,8 @@ from pad_ray.base.config import parse_settings
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem
 from pad_ray.flow.stages import read_manifest
-from pad_ray.synthesis import synthesize
-from pad_ray.synthesis_settings import SynthesisSettings
+from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.endpoint.batch import batch_requests, write_batch, write_files

@@ -25,7 +25,7 @@ from pad_ray.base.config import parse_settings, root_cause
 from pad_ray.base.errors import ConfigError, TeacherError
 from pad_ray.base.records import Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA
-from pad_ray.requests import request_tables
+from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.endpoint.requests import request_seed

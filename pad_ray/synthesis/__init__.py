@@ -1,0 +1,1 @@
+"""Problems to verified rows: asking a teacher, judging, and what is made of the rows."""

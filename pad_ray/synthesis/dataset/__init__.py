@@ -1,0 +1,1 @@
+"""A synthesis directory: its files, its card and its report."""

@@ -1,0 +1,1 @@
+"""Verified rows for other trainers, and for the Hugging Face Hub."""

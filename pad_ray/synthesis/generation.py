@@ -1,0 +1,150 @@
+"""The stage that asks a teacher: request rows in, completed rows out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from ray.util.metrics import Counter
+
+from pad_ray.base.records import Completion, Problem
+from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
+from pad_ray.flow.ledger import LedgerLike, Rates
+from pad_ray.synthesis.journal import Journal, Sample
+from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
+
+__all__ = ["TeacherStage"]
+
+_BY_TEACHER: Any = ("teacher",)
+
+
+class TeacherStage:
+    """Ray Data stage: request rows in, the same rows with completions out.
+
+    Answers of a paid teacher are written to a journal in `kept` before they go on, and taken from
+    there when a row comes again. Rows that the budget has no room for are dropped.
+    """
+
+    def __init__(
+        self, teacher: Teacher, schedule: Schedule, kept: Path, ledger: LedgerLike
+    ) -> None:
+        self._teacher: Teacher = teacher
+        if isinstance(teacher, PaidTeacher):
+            self._teacher = teacher.with_ledger(ledger)
+        self._schedule = schedule
+        self._kept = kept
+        self._ledger = ledger
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        started = time.perf_counter()
+        rows = batch.to_pylist()
+        if isinstance(self._teacher, PaidTeacher):
+            answers = self._paid(self._teacher, rows)
+        else:
+            answers = self._complete(self._teacher, self._requests(rows))
+        answered = [row for row in rows if _sample(row) in answers]
+        for row in answered:
+            self._record(row, answers[_sample(row)])
+        self._metrics.add(self._teacher.name, answered)
+        completed = pa.Table.from_pylist(answered, schema=COMPLETED_SCHEMA)
+        self._ledger.busy("teacher", time.perf_counter() - started)
+        return completed
+
+    def _complete(self, teacher: Teacher, requests: Sequence[Request]) -> dict[Sample, Completion]:
+        if self._ledger.reserve(teacher.name, Rates(), 0) is None:
+            return {}
+        found = {
+            (request.problem.problem_id, index): completion
+            for request, completions in zip(requests, teacher.complete(requests), strict=True)
+            for index, completion in zip(request.sample_indices, completions, strict=True)
+        }
+        prompt = sum(one.prompt_tokens or 0 for one in found.values())
+        completion = sum(one.completion_tokens or 0 for one in found.values())
+        self._ledger.record(teacher.name, Rates(), 0, prompt, completion, 0.0)
+        return found
+
+    def _paid(self, teacher: PaidTeacher, rows: list[dict[str, Any]]) -> dict[Sample, Completion]:
+        names = {row["block"] for row in rows}
+        journals = {name: Journal(self._kept / name) for name in names}
+        homes = {_sample(row): journals[row["block"]] for row in rows}
+        answers: dict[Sample, Completion] = {}
+        for journal in journals.values():
+            answers |= journal.read()
+        missing = [row for row in rows if _sample(row) not in answers]
+        for request, indices, completions in teacher.complete_each(self._requests(missing)):
+            found = {
+                (request.problem.problem_id, index): completion
+                for index, completion in zip(indices, completions, strict=True)
+            }
+            homes[next(iter(found))].append(found)
+            answers |= found
+        return answers
+
+    def _requests(self, rows: list[dict[str, Any]]) -> list[Request]:
+        wanted: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for row in rows:
+            wanted.setdefault((row["problem_id"], row["round"]), []).append(row)
+        return [
+            Request(
+                _problem(group[0]),
+                tuple(row["sample_index"] for row in group),
+                number,
+                self._schedule.of(number),
+            )
+            for (_, number), group in wanted.items()
+        ]
+
+    def _record(self, row: dict[str, Any], completion: Completion) -> None:
+        row.update(
+            teacher=completion.by or self._teacher.name,
+            completion=completion.text,
+            chain_of_thought=completion.chain_of_thought,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            cost_usd=completion.cost_usd,
+            teacher_notes=json.dumps(completion.notes) if completion.notes else None,
+            error=completion.error,
+        )
+
+    @cached_property
+    def _metrics(self) -> _Metrics:
+        return _Metrics()
+
+
+class _Metrics:
+    """Prometheus counters of one actor; Ray exports them with its own."""
+
+    def __init__(self) -> None:
+        self._samples = Counter(
+            "pad_ray_teacher_samples", "Samples answered by a teacher.", _BY_TEACHER
+        )
+        self._tokens = Counter(
+            "pad_ray_teacher_tokens", "Prompt and completion tokens.", _BY_TEACHER
+        )
+        self._cost = Counter("pad_ray_teacher_cost_usd", "Dollars by price.", _BY_TEACHER)
+
+    def add(self, teacher: str, rows: Sequence[dict[str, Any]]) -> None:
+        for counter, amount in zip(
+            (self._samples, self._tokens, self._cost), _amounts(rows), strict=True
+        ):
+            if amount:
+                counter.inc(amount, {"teacher": teacher})
+
+
+def _amounts(rows: Sequence[dict[str, Any]]) -> Iterator[float]:
+    yield len(rows)
+    yield sum((row["prompt_tokens"] or 0) + (row["completion_tokens"] or 0) for row in rows)
+    yield sum(row["cost_usd"] or 0.0 for row in rows)
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    return row["problem_id"], row["sample_index"]
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    return Problem(**{name: row[name] for name in PROBLEM_SCHEMA.names})

@@ -1,0 +1,180 @@
+"""Judging what teachers and students write: programs by their values, texts by their answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from pad_ray.base.errors import ResourceError
+from pad_ray.base.records import Outcome
+from pad_ray.base.schemas import JUDGED_SCHEMA
+from pad_ray.flow.ledger import LedgerLike
+from pad_ray.programs.canonical import near_key, program_key
+from pad_ray.programs.extraction import extract_program
+from pad_ray.sandbox import Sandbox, SandboxError
+from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
+from pad_ray.synthesis.step_accounting import record_steps
+from pad_ray.tasks import Task, answers_equal_rounded
+from pad_ray.tasks.answers import judged_answer
+
+if TYPE_CHECKING:
+    from ray.util import metrics
+
+
+class ProgramJudge:
+    """Ray Data stage: completions in, executed and judged rows (`JUDGED_SCHEMA`) out."""
+
+    def __init__(
+        self,
+        task: Task,
+        sandbox: SandboxSettings,
+        rule: Rule | None = None,
+        ledger: LedgerLike | None = None,
+    ) -> None:
+        self._task = task
+        self._settings = sandbox
+        self._rule = rule or Rule()
+        self._ledger = ledger
+        self._reasons = _Reasons(ledger)
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        # Made with the first batch: an error in an actor's constructor reaches nobody.
+        return self._settings.sandbox()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        started = time.perf_counter()
+        rows = batch.to_pylist()
+        # Samples of a problem repeat each other; what is read out of equal texts is equal.
+        read, key = cache(extract_program), cache(program_key)
+        for row in rows:
+            row["program"] = None if row["error"] else read(row["completion"])
+        runnable = [row for row in rows if row["program"] is not None]
+        outcomes = run_programs(self._sandbox, [row["program"] for row in runnable])
+        for row, outcome in zip(runnable, outcomes, strict=True):
+            row["program_key"] = key(row["program"])
+            self._record(row, outcome)
+        for row in rows:
+            record_steps(row)
+            if row["program"] is None:
+                row["reason"] = "teacher_error" if row["error"] else "no_program"
+                row["message"] = row["error"]
+        judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
+        self._reasons.add(rows)
+        if self._ledger is not None:
+            self._ledger.busy("sandbox", time.perf_counter() - started)
+        return judged
+
+    def _record(self, row: dict[str, Any], outcome: Outcome) -> None:
+        row.update(outcome_columns(outcome))
+        if outcome.status != "ok":
+            row["reason"] = outcome.status
+            return
+        record_value(row, outcome.value, self._task)
+        if self._rule.accept == "rounded" and row["rounded_match"]:
+            row["reason"] = None
+        if self._rule.near_keys and row["reason"] is None:
+            row["near_key"] = near_key(row["program"])
+
+
+class TextJudge:
+    """Ray Data stage: texts in, rows (`JUDGED_SCHEMA`) judged by the answers that they state.
+
+    `value` is the stated answer, `chain_of_thought` the text, and `program_key` equal for texts
+    that differ in their whitespace alone.
+    """
+
+    def __init__(
+        self, task: Task, rule: Rule | None = None, ledger: LedgerLike | None = None
+    ) -> None:
+        self._task = task
+        self._rule = rule or Rule()
+        self._reasons = _Reasons(ledger)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows = batch.to_pylist()
+        for row in rows:
+            if row["error"]:
+                row.update(reason="teacher_error", message=row["error"])
+            else:
+                self._judge(row)
+        self._reasons.add(rows)
+        return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        text = row["completion"].strip()
+        row["chain_of_thought"] = text
+        row["program_key"] = text_key(text)
+        record_steps(row)
+        value, _ = judged_answer(text, row["answer"], self._task.answers_equal)
+        if value is None:
+            row["reason"] = "no_answer"
+            return
+        record_value(row, value, self._task)
+        if self._rule.accept == "rounded" and row["rounded_match"]:
+            row["reason"] = None
+
+
+def text_key(text: str) -> str:
+    """Return 16 hex digits that are equal for texts which differ in their whitespace alone."""
+    words = " ".join(text.split()).encode(errors="surrogatepass")
+    return hashlib.sha256(words).hexdigest()[:16]
+
+
+class _Reasons:
+    """Counts rows by reason, in the run's ledger and as a metric; without a ledger not at all."""
+
+    def __init__(self, ledger: LedgerLike | None) -> None:
+        self._ledger = ledger
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        if self._ledger is None:
+            return
+        reasons = Counter(row["reason"] or "" for row in rows)
+        self._ledger.count(reasons)
+        for reason, count in reasons.items():
+            self._outcomes.inc(count, {"reason": reason or "kept"})
+
+    @cached_property
+    def _outcomes(self) -> metrics.Counter:
+        from ray.util import metrics
+
+        by_reason: Any = ("reason",)
+        return metrics.Counter(
+            "pad_ray_judged_samples", "Samples judged, by the reason to reject them.", by_reason
+        )
+
+
+def run_programs(sandbox: Sandbox, programs: Sequence[str]) -> list[Outcome]:
+    """Run programs in order; `ResourceError` where the sandbox itself cannot work."""
+    try:
+        return sandbox.run(programs)
+    except SandboxError as error:
+        raise ResourceError(f"sandbox: {error}") from error
+
+
+def outcome_columns(outcome: Outcome) -> dict[str, Any]:
+    """Return what a row says of an outcome, but for its value."""
+    return {
+        "status": outcome.status,
+        "error_type": outcome.error_type,
+        "error_line": outcome.error_line,
+        "message": outcome.message,
+        "cpu_s": outcome.cpu_s,
+        "wall_s": outcome.wall_s,
+    }
+
+
+def record_value(row: dict[str, Any], value: object, task: Task) -> None:
+    """Write a value and the task's verdict on it into a row."""
+    row["value"] = json.dumps(value, ensure_ascii=False)
+    exact = task.answers_equal(value, row["answer"])
+    row["rounded_match"] = answers_equal_rounded(value, row["answer"], exact)
+    row["reason"] = None if exact else "wrong_answer"

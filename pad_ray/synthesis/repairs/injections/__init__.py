@@ -1,0 +1,1 @@
+"""Breaking right programs in the ways of small students."""

@@ -1,0 +1,338 @@
+"""Data synthesis: problems → teacher → sandbox → verified and rejected rows, on Ray Data.
+
+It goes in rounds. Each is one resumable flow over the problems that still lack programs; with a
+fixed number of samples there is one round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from pad_ray.base.errors import ConfigError
+from pad_ray.base.records import Problem
+from pad_ray.base.schemas import PROBLEM_SCHEMA
+from pad_ray.base.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
+from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
+from pad_ray.flow.parquet_folder import null_count, rows_of
+from pad_ray.flow.rows import (
+    REQUESTS,
+    ActorStage,
+    FlowStage,
+    requests_are_written,
+    run_rows,
+    write_requests,
+)
+from pad_ray.flow.runtime import connect
+from pad_ray.flow.stages import Stage, open_stage, print_reasons, write_json
+from pad_ray.synthesis.contamination import Decontaminator
+from pad_ray.synthesis.dataset.card import write_card
+from pad_ray.synthesis.dataset.files import JudgedRows
+from pad_ray.synthesis.generation import TeacherStage
+from pad_ray.synthesis.journal import spent_in
+from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.requests import request_tables
+from pad_ray.synthesis.settings import SynthesisSettings
+from pad_ray.synthesis.step_accounting import steps_line
+from pad_ray.synthesis.teacher import make_teacher
+from pad_ray.tasks import ProblemCounts, Task, get_task
+from pad_ray.teachers.base import Teacher
+from pad_ray.teachers.vllm import VLLMTeacher
+
+__all__ = [
+    "describe",
+    "print_counts",
+    "synthesize",
+]
+
+_PROBLEMS = "problems.json"
+
+
+def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
+    """Make the dataset in `settings.out` and return its manifest.
+
+    A finished directory with the same settings is returned as it is; an interrupted one goes on
+    with the rows that are missing, and so does one whose budget was spent, if it is raised.
+    """
+    out = locate(settings.out)
+    task = get_task(settings.task)
+    stage = open_stage(out, "synthesize", settings, settings.inputs())
+    if stage.complete is not None and not _can_go_on(stage.complete, settings):
+        print(f"synthesize: {out} is complete; nothing to do")
+        return stage.complete
+    work = out / "work"
+    teacher, problems = _begin(stage, work, task, settings)
+    stage.lap("problems")
+    print(
+        f"synthesize: {problems['problems']} problems x {settings.samples} samples, "
+        f"teacher {teacher.name}"
+    )
+    connect()
+    kept = work / "completions"
+    kept.mkdir(exist_ok=True)
+    ledger = share_ledger(settings.budget, spent_in(kept))
+    stage.lap("start")
+    rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
+    stage.lap("rounds")
+    return _finish(stage, rounds, problems, settings, ledger.totals().busy_s)
+
+
+def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings) -> bool:
+    """Tell whether a dataset that a budget cut short may now be asked for more."""
+    spent = sum(manifest["tokens"].values())
+    left = settings.budget.leaves(spent, manifest["cost_usd"] or 0.0)
+    return manifest["counts"]["not_asked"] > 0 and left
+
+
+def _begin(
+    stage: Stage, work: Path, task: Task, settings: SynthesisSettings
+) -> tuple[Teacher | VLLMTeacher, dict[str, Any]]:
+    """Write the first round's requests, unless they are there, and claim the directory.
+
+    Returns the teacher, which has been checked, and the problems' counts.
+    """
+    described = work / _PROBLEMS
+    if described.is_file():
+        return _checked_teacher(settings, task), json.loads(described.read_text())
+    with scratch_beside(stage.out) as folder:
+        # Beside the directory until all problems are read: a mistake in them claims nothing.
+        counts = _write_problems(folder / "work", task, settings)
+        teacher = _checked_teacher(settings, task)
+        stage.begin()
+        remove_folder(work)
+        move_folder(folder / "work", work, last=_PROBLEMS)
+    return teacher, counts
+
+
+def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMTeacher:
+    teacher = make_teacher(settings, task)
+    teacher.check()
+    return teacher
+
+
+def _write_problems(work: Path, task: Task, settings: SynthesisSettings) -> dict[str, Any]:
+    found = ProblemCounts()
+    contaminated: Counter[str] = Counter()
+
+    def wanted() -> Iterator[Problem]:
+        decontaminator = Decontaminator(
+            settings.decontaminate, task, settings.decontamination_ngram
+        )
+        for problem in settings.stream(task, found):
+            how = decontaminator.finds(problem) if settings.decontaminate else None
+            if how is None:
+                yield problem
+            else:
+                contaminated[how] += 1
+
+    _write_round(wanted(), 0, work, settings)
+    counts = {
+        "problems": found.problems - contaminated.total(),
+        "repeated_questions": found.repeated,
+        "contaminated": contaminated.total(),
+        "contaminated_by": dict(contaminated),
+    }
+    if not counts["problems"]:
+        raise ConfigError("decontaminate: all problems are in the evaluation files")
+    write_json(work / _PROBLEMS, counts)
+    return counts
+
+
+def _write_round(
+    problems: Iterator[Problem], number: int, work: Path, settings: SynthesisSettings
+) -> None:
+    indices = settings.sample_ranges()[number]
+    first, most = settings.block_rows
+    tables = request_tables(
+        problems,
+        len(indices),
+        most,
+        start=indices.start,
+        round_number=number,
+        first_rows=first,
+    )
+    write_requests(tables, _round_folder(work, number))
+
+
+def _round_folder(work: Path, number: int) -> Path:
+    return work / f"round-{number:03d}"
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that has run: its folder, samples a problem, and in all those asked and answered."""
+
+    folder: Path
+    samples: int
+    wanted: int
+    answered: int
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "done"
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "samples": self.samples,
+            "asked": self.wanted,
+            "answered": self.answered,
+            "right": null_count(self.rows, "reason") if self.answered else 0,
+        }
+
+
+def _run_rounds(
+    stages: Sequence[FlowStage], ledger: SharedLedger, work: Path, settings: SynthesisSettings
+) -> list[Round]:
+    """Run rounds until no problem lacks programs, no samples are left, or the budget is spent."""
+    done: list[Round] = []
+    ranges = settings.sample_ranges()
+    for number, indices in enumerate(ranges):
+        folder = _round_folder(work, number)
+        if number and not requests_are_written(folder):
+            unmet = _unmet(done, work, settings)
+            if not unmet:
+                break
+            _write_round(_problems_of(done[-1].folder, unmet), number, work, settings)
+        title = "synthesize" if len(ranges) == 1 else f"round {number}"
+        run_rows(stages, folder, title, lambda: _remark(ledger.totals()), settings.budget.is_set)
+        wanted, answered = rows_of([folder / REQUESTS]), rows_of([folder / "done"])
+        done.append(Round(folder, len(indices), wanted, answered))
+        if done[-1].answered < done[-1].wanted:
+            break
+    return done
+
+
+def _unmet(done: Sequence[Round], work: Path, settings: SynthesisSettings) -> set[str]:
+    assert settings.want is not None
+    with JudgedRows([one.rows for one in done], work / "spill") as rows:
+        return rows.unmet(settings.want)
+
+
+def _problems_of(folder: Path, keys: set[str]) -> Iterator[Problem]:
+    """Yield the problems of a round's requests that have these ids, in their order."""
+    requests = parquet_dataset(folder, sorted((folder / REQUESTS).glob("*.parquet")))
+    wanted = pc.is_in(pc.field("problem_id"), value_set=pa.array(sorted(keys)))
+    last = ""
+    columns = PROBLEM_SCHEMA.names
+    for batch in requests.to_batches(columns=columns, filter=wanted, fragment_readahead=2):
+        for row in batch.to_pylist():
+            if row["problem_id"] != last:
+                last = row["problem_id"]
+                yield Problem(**row)
+
+
+def _remark(totals: Totals) -> str:
+    judged = totals.reasons.total()
+    parts = [f"kept {totals.reasons[''] / judged:.1%}"] if judged else []
+    if totals.tokens:
+        parts.append(f"{totals.tokens:,} tokens")
+    if totals.cost_usd:
+        parts.append(f"${totals.cost_usd:,.2f}")
+    return ", ".join(parts)
+
+
+def _stages(
+    teacher: Teacher | VLLMTeacher,
+    task: Task,
+    settings: SynthesisSettings,
+    kept: Path,
+    ledger: SharedLedger,
+) -> list[FlowStage]:
+    asking = {
+        "teacher": teacher,
+        "schedule": settings.schedule,
+        "kept": kept,
+        "ledger": ledger,
+    }
+    # The task itself travels, not its name: workers may lack the file that defines it.
+    judging = {
+        "task": task,
+        "sandbox": settings.sandbox,
+        "rule": settings.rule,
+        "ledger": ledger,
+    }
+    judge = ActorStage(ProgramJudge, judging, settings.sandbox_actors)
+    if settings.format == "cot":
+        del judging["sandbox"]
+        judge = ActorStage(TextJudge, judging, settings.sandbox_actors)
+    if isinstance(teacher, VLLMTeacher):
+        return [teacher.stage(), judge]
+    gpus = 0.0 if settings.student is None else settings.student.gpus
+    return [ActorStage(TeacherStage, asking, settings.teacher_actors, cpus=0.5, gpus=gpus), judge]
+
+
+def _finish(
+    stage: Stage,
+    rounds: Sequence[Round],
+    problems: dict[str, Any],
+    settings: SynthesisSettings,
+    busy_s: Mapping[str, float],
+) -> dict[str, Any]:
+    work = stage.out / "work"
+    with JudgedRows([one.rows for one in rounds], work / "spill") as rows:
+        result = rows.write(stage.out, settings.rule.near_keys)
+    counts = result.pop("counts")
+    not_asked = sum(one.wanted - one.answered for one in rounds)
+    counts = {
+        **problems,
+        "samples_per_problem": settings.samples,
+        **counts,
+        "not_asked": not_asked,
+        "rounds": [one.counts() for one in rounds],
+    }
+    busy = {part: round(seconds, 3) for part, seconds in busy_s.items()}
+    manifest = stage.finish({"counts": counts, **result, "busy_s": busy})
+    if not not_asked:
+        remove_folder(work)
+    describe(stage.out, manifest)
+    print_counts(manifest, stage.out)
+    return manifest
+
+
+def describe(out: Path, manifest: dict[str, Any]) -> None:
+    """Write a dataset's card and its report."""
+    # matplotlib takes its time to import, and no other part of a synthesis draws.
+    from pad_ray.synthesis.dataset.report import write_dataset_report
+
+    write_card(out, manifest)
+    write_dataset_report(out, manifest)
+
+
+def print_counts(manifest: dict[str, Any], out: Path, job: str = "synthesize") -> None:
+    """Print a synthesis directory's funnel, a line a reason, and what it cost."""
+    counts = manifest["counts"]
+    print(
+        f"{job}: kept {counts['verified']} of {counts['rows']} samples, "
+        f"{counts['solved_problems']} of {counts['problems']} problems solved; written to {out}"
+    )
+    print_reasons(counts["by_reason"])
+    if counts.get("steps"):
+        print(steps_line(counts["steps"]))
+    if manifest.get("cost_usd") is not None and counts["verified"]:
+        _print_cost(manifest)
+    if counts["not_asked"]:
+        print(
+            f"synthesize: the budget is spent, {counts['not_asked']} samples were not asked; "
+            "the same command with a higher --budget goes on"
+        )
+
+
+def _print_cost(manifest: dict[str, Any]) -> None:
+    table = Table("prompt tokens", "completion tokens", "cost", "a kept program")
+    tokens, cost = manifest["tokens"], manifest["cost_usd"]
+    table.add_row(
+        f"{tokens['prompt_tokens']:,}",
+        f"{tokens['completion_tokens']:,}",
+        f"${cost:,.2f}",
+        f"${cost / manifest['counts']['verified']:,.4f}",
+    )
+    Console().print(table)
