@@ -1,9 +1,9 @@
 """Train a verifier on executed programs; see --help."""
 
 from pad_ray.base.config import Job
-from pad_ray.verifier_settings import VerifierSettings
+from pad_ray.training.verifier_settings import VerifierSettings
 
-JOB = Job("train_verifier", VerifierSettings, "pad_ray.verifier_training:train_verifier")
+JOB = Job("train_verifier", VerifierSettings, "pad_ray.training.verifier:train_verifier")
 
 if __name__ == "__main__":
     JOB.main()

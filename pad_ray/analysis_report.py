@@ -16,7 +16,7 @@ from pad_ray.analysis_tokens import CLASSES
 from pad_ray.base.pages import page_template
 from pad_ray.base.plots import SERIES, loss_figure, loss_points, render
 from pad_ray.flow.stages import read_manifest, write_text
-from pad_ray.training_metrics import metric_lines
+from pad_ray.training.metrics import metric_lines
 
 __all__ = ["planes", "write_analysis_report"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pad_ray.analysis_metrics import effective_support, entropy
 from pad_ray.students.models import Student, tokenise_source
-from pad_ray.training_objectives import collate
+from pad_ray.training.objectives import collate
 
 __all__ = ["CLASSES", "Forced", "force", "token_classes"]
 

@@ -17,7 +17,7 @@ from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.augmentation.settings import AugmentationRun
 from pad_ray.synthesis.repairs.settings import InjectionRun
 from pad_ray.synthesis.settings import SynthesisRun
-from pad_ray.training_settings import Format, TrainingHyperparameters
+from pad_ray.training.settings import Format, TrainingHyperparameters
 
 __all__ = [
     "ExperimentSettings",

@@ -18,9 +18,9 @@ from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.report import StageResult, write_report
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
-from pad_ray.training import train
-from pad_ray.training_run import lesson_inputs
-from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.run import lesson_inputs
+from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.student import train
 
 
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:

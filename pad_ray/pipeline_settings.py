@@ -9,7 +9,7 @@ from pydantic import Field
 from pad_ray.base.config import Settings
 from pad_ray.evaluation_settings import EvaluationRun
 from pad_ray.synthesis.settings import SynthesisRun
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training.settings import TrainingHyperparameters
 
 
 class PipelineSettings(Settings):

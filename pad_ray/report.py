@@ -25,7 +25,7 @@ from pad_ray.flow.stages import write_text
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.funnel import funnel_bars
 from pad_ray.synthesis.reasons import REASONS
-from pad_ray.training_metrics import metric_lines
+from pad_ray.training.metrics import metric_lines
 
 __all__ = ["StageResult", "write_report"]
 

@@ -125,7 +125,7 @@ def one_worker(
     """A small training by one worker, undisturbed; for reading only."""
     from small_trainings import settings
 
-    from pad_ray.training import train
+    from pad_ray.training.student import train
 
     out = tmp_path_factory.mktemp("one_worker") / "out"
     train(settings(training_data, out))

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from pad_ray.students.card import StudentCard, TargetFormat, format_source
 from pad_ray.students.models import Student, make_scratch_student, tokenise_source, tokenise_target
-from pad_ray.training_objectives import collate
+from pad_ray.training.objectives import collate
 
 MOST_STEPS = 2500
 NOUNS = "pens eggs cups figs nuts keys hats jars".split()

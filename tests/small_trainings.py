@@ -14,9 +14,9 @@ from pad_ray.base.records import row_id
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.flow.stages import MANIFEST, input_fingerprints
 from pad_ray.tasks import get_task
-from pad_ray.training import make_prepared
-from pad_ray.training_run import open_training, prepare, run
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.run import open_training, prepare, run
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import make_prepared
 
 STEPS = 6
 

@@ -35,7 +35,7 @@ from pad_ray.synthesis.judges import TextJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task
 from pad_ray.teachers.scripted.engine import ScriptedTeacher
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"

@@ -8,7 +8,7 @@ from typing import Any
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.memory import RowsSeen, training_memory
 from pad_ray.planning.quantities import Range
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training.settings import TrainingHyperparameters
 
 __all__ = ["memory_of", "training_misfits"]
 

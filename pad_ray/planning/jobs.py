@@ -14,7 +14,7 @@ from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.tasks import ProblemCounts, get_task
 from pad_ray.tasks.settings import ProblemSettings
-from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["PlannedJob", "count_problems", "read_job", "share_out"]
 

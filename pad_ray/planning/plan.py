@@ -33,7 +33,7 @@ from pad_ray.planning.synthesis_cost import (
     estimate_synthesis,
 )
 from pad_ray.planning.training_cost import Pace, estimate_training, measure_pace
-from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
 
 __all__ = ["plan"]
 
@@ -42,7 +42,7 @@ _PROBLEMS = 2000
 _MODULES = {
     "pipeline": "pad_ray.pipeline",
     "synthesize": "pad_ray.synthesis.run",
-    "train": "pad_ray.training",
+    "train": "pad_ray.training.student",
 }
 _AT_MOST_ONE_OF = 5
 _SAMPLE_ROWS = 5000

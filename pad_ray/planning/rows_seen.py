@@ -19,9 +19,9 @@ from pad_ray.flow.stages import MANIFEST, read_manifest
 from pad_ray.planning.memory import RowsSeen, StudentShape
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import load_student, make_scratch_student
-from pad_ray.training import kinds_of, read_rows
-from pad_ray.training_data import tokenise_rows
-from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.data import tokenise_rows
+from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.student import kinds_of, read_rows
 
 __all__ = ["see_rows", "take_sample", "verified_rows"]
 

@@ -17,8 +17,8 @@ from pad_ray.planning.fitting import memory_of, training_misfits
 from pad_ray.planning.memory import RowsSeen
 from pad_ray.planning.quantities import Line, Range, fit_line
 from pad_ray.planning.settings import StageEstimate
-from pad_ray.training import train
-from pad_ray.training_settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.student import train
 
 __all__ = ["Pace", "estimate_training", "measure_pace", "steps_of"]
 

@@ -24,9 +24,9 @@ from pad_ray.synthesis.repairs.settings import FailureSettings, InjectionSetting
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import get_task
-from pad_ray.training import train
-from pad_ray.training_run import lesson_inputs
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.run import lesson_inputs
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import train
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.student_settings import SamplingSettings
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training.settings import TrainingHyperparameters
 
 
 class SamplingRun(ProblemSettings):

@@ -20,7 +20,7 @@ from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
 
 JOB_SETTINGS: list[type[Settings]] = [
     SynthesisSettings,

@@ -40,7 +40,7 @@ from pad_ray.flow.stages import read_manifest
 from pad_ray.synthesis.journal import Journal, spent_in
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.training_data import read_training_rows
+from pad_ray.training.data import read_training_rows
 
 QUESTIONS = "".join(
     f'{{"question": "Ann has {n} pens and buys {n} more. How many?", '

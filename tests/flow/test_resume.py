@@ -23,8 +23,8 @@ from safetensors.torch import load_file
 
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.training import train
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import train
 
 # Endless loops make the run last long enough to be killed in the middle.
 FAULTS = {"endless_loop": 0.15, "wrong_number": 0.1}

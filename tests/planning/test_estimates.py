@@ -18,7 +18,7 @@ from pad_ray.planning.settings import StageEstimate, spread_of
 from pad_ray.planning.synthesis_cost import Observed, calibration_sizes, estimate_synthesis
 from pad_ray.planning.training_cost import Pace, estimate_training, steps_of
 from pad_ray.synthesis.settings import SynthesisRun
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training.settings import TrainingHyperparameters
 
 SMOL = StudentShape(134_515_008, 576, 30, 49_152)
 ROWS = RowsSeen(SMOL, train=9_500, validation=500, tokens=200, longest=600, target_tokens=80)

@@ -20,8 +20,8 @@ from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import Task, numbers_equal
 from pad_ray.tasks.files import load_gsm8k
-from pad_ray.training import train
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import train
 
 ROOT = Path(__file__).parents[2]
 GSM8K = Path(os.environ.get("PAD_RAY_GSM8K", ROOT.parent / "shared/data/gsm8k_train.jsonl"))

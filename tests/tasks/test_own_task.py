@@ -11,8 +11,8 @@ from pad_ray.evaluation import evaluate_student
 from pad_ray.evaluation_settings import EvaluationSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.training import train
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import train
 
 README = Path(__file__).parents[2] / "README.md"
 

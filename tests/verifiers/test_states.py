@@ -17,11 +17,11 @@ from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
-from pad_ray.state_fitting import fit_head, logits_of, read_states
 from pad_ray.students.card import StudentCard
 from pad_ray.students.files import STATES_FILE
 from pad_ray.students.models import Student, make_scratch_student
-from pad_ray.verifier_data import JudgedProgram
+from pad_ray.training.state_head import fit_head, logits_of, read_states
+from pad_ray.training.verifier_data import JudgedProgram
 from pad_ray.verifiers.settings import ScorerSettings
 from pad_ray.verifiers.states import (
     StateHead,

@@ -19,7 +19,7 @@ from pad_ray.base.errors import StudentError
 from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
-from pad_ray.verifier_training import (
+from pad_ray.training.verifier import (
     auc,
     auc_within,
     calibration_error,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pad_ray.base.records import TrainingRow
 from pad_ray.base.schemas import AUGMENTED_SCHEMA, JUDGED_SCHEMA
-from pad_ray.training import kinds_of, read_rows
-from pad_ray.training_data import held_questions, nested_subset, split_by_problem
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.data import held_questions, nested_subset, split_by_problem
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import kinds_of, read_rows
 
 # Whether a row is augmented, from which problem it is, and which problem it is itself.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(0, 60)), min_size=1)

@@ -25,7 +25,7 @@ from pad_ray.synthesis.augmentation.settings import AugmentationRun, Augmentatio
 from pad_ray.synthesis.augmentation.stage import ORIGIN_COLUMNS, AugmentationStage
 from pad_ray.tasks import get_task, numbers_equal
 from pad_ray.tasks.generation import split_of
-from pad_ray.training_data import read_training_rows
+from pad_ray.training.data import read_training_rows
 from tests.teachers.openai_server import Call, OpenAIServer, Reply, chat, failure, openai_server
 
 COUNT, COPIES = 40, 3

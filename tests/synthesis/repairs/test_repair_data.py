@@ -26,7 +26,7 @@ from pad_ray.synthesis.repairs.settings import (
 )
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.training_data import mix_repairs, read_repair_rows, read_training_rows
+from pad_ray.training.data import mix_repairs, read_repair_rows, read_training_rows
 
 PROGRAM = "def solution():\n    a = 3\n    b = a + 4\n    return b"
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import DataError, reason_of
 from pad_ray.flow.stages import fingerprint
-from pad_ray.training_data import Example
-from pad_ray.training_settings import GeneralSettings
+from pad_ray.training.data import Example
+from pad_ray.training.settings import GeneralSettings
 
 __all__ = ["GeneralExamples", "general_examples"]
 

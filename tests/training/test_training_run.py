@@ -10,7 +10,7 @@ import ray
 from ray.util.state import get_actor
 from ray.util.state.exception import RayStateApiException
 
-from pad_ray.training_run import _own_cluster
+from pad_ray.training.run import _own_cluster
 
 
 @ray.remote

@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from pad_ray.regularisation import nucleus_divergence, set_dropout
 from pad_ray.students.models import DTYPES, Student, load_student
+from pad_ray.training.regularisation import nucleus_divergence, set_dropout
 from pad_ray.verifiers.value import Verifier, make_value_model
 
 ObjectiveName = Literal["language_model", "value"]

@@ -13,7 +13,7 @@ from small_trainings import STEPS, furthest_weights, logged, settings, train_par
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.flow.stages import read_manifest
-from pad_ray.training import train
+from pad_ray.training.student import train
 
 # Largest seen: 4e-5 (T5, stage 3), and 8e-3 where the saved weights are rounded to bf16, which
 # is one step at 1.

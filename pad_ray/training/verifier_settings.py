@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from pad_ray.base.storage import locate_all
-from pad_ray.training_settings import TrainingHyperparameters
+from pad_ray.training.settings import TrainingHyperparameters
 
 
 class VerifierSettings(TrainingHyperparameters):

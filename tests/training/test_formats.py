@@ -17,8 +17,8 @@ from pad_ray.synthesis.export.settings import ExportSettings
 from pad_ray.synthesis.rejudgement import judge_again
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import JudgeSettings, SynthesisSettings
-from pad_ray.training import train
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.settings import TrainingSettings
+from pad_ray.training.student import train
 
 
 def synthesised(out: Path, **changes: Any) -> dict[str, Any]:

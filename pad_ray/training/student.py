@@ -13,7 +13,6 @@ from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.stages import Stage, input_fingerprints, read_manifest
-from pad_ray.general_texts import general_examples
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import (
     DTYPES,
@@ -22,7 +21,7 @@ from pad_ray.students.models import (
     make_scratch_student,
     save_student,
 )
-from pad_ray.training_data import (
+from pad_ray.training.data import (
     Example,
     held_questions,
     mix_repairs,
@@ -33,9 +32,10 @@ from pad_ray.training_data import (
     solved_problems,
     tokenise_rows,
 )
-from pad_ray.training_metrics import general_loss, worker_groups
-from pad_ray.training_run import Best, Prepared, open_training, prepare, run, teacher_of
-from pad_ray.training_settings import TrainingSettings
+from pad_ray.training.general_texts import general_examples
+from pad_ray.training.metrics import general_loss, worker_groups
+from pad_ray.training.run import Best, Prepared, open_training, prepare, run, teacher_of
+from pad_ray.training.settings import TrainingSettings
 
 # The jobs whose directories hold repairs.
 REPAIR_JOBS = ("inject", "collect_failures")

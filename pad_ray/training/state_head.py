@@ -16,8 +16,8 @@ from pad_ray.decoding.engine import piece_text
 from pad_ray.programs.statements import Scan, scan
 from pad_ray.students.inference import last_states
 from pad_ray.students.models import DTYPES, Student, load_student, tokenise_source
-from pad_ray.training_objectives import collate
-from pad_ray.verifier_data import JudgedProgram
+from pad_ray.training.objectives import collate
+from pad_ray.training.verifier_data import JudgedProgram
 from pad_ray.verifiers.states import StateHead
 
 _BATCH = 16

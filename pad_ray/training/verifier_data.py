@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.storage import parquet_dataset
-from pad_ray.training_data import Example
+from pad_ray.training.data import Example
 from pad_ray.verifiers.value import question_tokens, step_tokens
 
 _COLUMNS = ["row_id", "problem_id", "question", "program", "reason"]

@@ -29,12 +29,12 @@ from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import cluster_resources, connect, node_resources
 from pad_ray.flow.stages import Stage, file_fingerprint, open_stage, write_json
 from pad_ray.students.files import located, weight_fingerprints
-from pad_ray.training_checkpoints import check_workers, conversion_obstacle, read_weights
-from pad_ray.training_data import Batch, Example, padding_share, plan_epoch
-from pad_ray.training_loop import LoopSettings, train_worker
-from pad_ray.training_metrics import last_metrics
-from pad_ray.training_objectives import Lesson, ObjectiveName
-from pad_ray.training_settings import TrainingHyperparameters, deepspeed_config
+from pad_ray.training.checkpoints import check_workers, conversion_obstacle, read_weights
+from pad_ray.training.data import Batch, Example, padding_share, plan_epoch
+from pad_ray.training.loop import LoopSettings, train_worker
+from pad_ray.training.metrics import last_metrics
+from pad_ray.training.objectives import Lesson, ObjectiveName
+from pad_ray.training.settings import TrainingHyperparameters, deepspeed_config
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.decoding.solver import Solver
 from pad_ray.flow.stages import read_manifest
 from pad_ray.students.models import load_student
-from pad_ray.training import read_rows, train
-from pad_ray.training_data import read_training_rows
-from pad_ray.training_settings import BatchSizes, TrainingSettings, deepspeed_config
+from pad_ray.training.data import read_training_rows
+from pad_ray.training.settings import BatchSizes, TrainingSettings, deepspeed_config
+from pad_ray.training.student import read_rows, train
 
 
 @pytest.fixture(scope="module")

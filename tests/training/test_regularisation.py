@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import kl_div
 
-from pad_ray.regularisation import nucleus, nucleus_divergence, set_dropout
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import Student, make_scratch_student
-from pad_ray.training_objectives import Distilling, LanguageModelling, Lesson
+from pad_ray.training.objectives import Distilling, LanguageModelling, Lesson
+from pad_ray.training.regularisation import nucleus, nucleus_divergence, set_dropout
 
 TEXTS = ["What is 12 + 30?", "def solution():\n    return 12 + 30", "Tom has 3 apples."]
 ROWS = {"source": [[5, 6, 7], [9, 10]], "target": [[8, 1], [11, 12, 13, 1]]}

@@ -22,14 +22,13 @@ from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, refuse_augmented
 from pad_ray.programs.statements import split_steps
-from pad_ray.state_fitting import fit_head, logits_of, read_states, student_of
 from pad_ray.students.card import worked_examples
 from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES
 from pad_ray.tasks import get_task
-from pad_ray.training_data import split_by_problem
-from pad_ray.training_metrics import worker_groups
-from pad_ray.training_run import (
+from pad_ray.training.data import split_by_problem
+from pad_ray.training.metrics import worker_groups
+from pad_ray.training.run import (
     Best,
     Prepared,
     check_resources,
@@ -37,8 +36,9 @@ from pad_ray.training_run import (
     prepare,
     run,
 )
-from pad_ray.verifier_data import JudgedProgram, read_judged_programs, tokenise_programs
-from pad_ray.verifier_settings import VerifierSettings
+from pad_ray.training.state_head import fit_head, logits_of, read_states, student_of
+from pad_ray.training.verifier_data import JudgedProgram, read_judged_programs, tokenise_programs
+from pad_ray.training.verifier_settings import VerifierSettings
 from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.states import save_state_head, student_mark
 from pad_ray.verifiers.value import (

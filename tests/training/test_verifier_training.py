@@ -24,11 +24,11 @@ from pad_ray.students.card import StudentCard
 from pad_ray.students.models import Student, save_student
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
+from pad_ray.training.verifier import train_verifier
+from pad_ray.training.verifier_data import read_judged_programs
+from pad_ray.training.verifier_settings import VerifierSettings
 from pad_ray.tuning import Sample, fit, picked, tune, voted
 from pad_ray.tuning_settings import TuningSettings
-from pad_ray.verifier_data import read_judged_programs
-from pad_ray.verifier_settings import VerifierSettings
-from pad_ray.verifier_training import train_verifier
 from pad_ray.verifiers.settings import ScorerSettings
 
 

@@ -18,11 +18,11 @@ import torch.distributed
 from datasets import Dataset, load_from_disk
 from transformers import get_scheduler
 
-from pad_ray.training_checkpoints import find_start, restore, save_checkpoint
-from pad_ray.training_data import Batch, micro_batches_of, plan_epoch
-from pad_ray.training_metrics import MetricsLog
-from pad_ray.training_objectives import Lesson, Objective, ObjectiveName, make_objective
-from pad_ray.training_settings import BatchSizes
+from pad_ray.training.checkpoints import find_start, restore, save_checkpoint
+from pad_ray.training.data import Batch, micro_batches_of, plan_epoch
+from pad_ray.training.metrics import MetricsLog
+from pad_ray.training.objectives import Lesson, Objective, ObjectiveName, make_objective
+from pad_ray.training.settings import BatchSizes
 
 _PARTS = ("train", "validation", "general")
 

@@ -25,7 +25,7 @@ from pad_ray.students.card import (
 )
 from pad_ray.students.models import tokenise_source, tokenise_target
 from pad_ray.tasks.answers import answer_sentence
-from pad_ray.training_settings import BatchSizes
+from pad_ray.training.settings import BatchSizes
 
 # Rows are sorted by length inside a window of this many batches: wide enough that padding is
 # small, narrow enough that batches stay mixed.

@@ -15,7 +15,7 @@ from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.students.card import StudentCard, TargetFormat
 from pad_ray.students.models import make_scratch_student
-from pad_ray.training_data import (
+from pad_ray.training.data import (
     micro_batches_of,
     nested_subset,
     padding_share,
@@ -25,7 +25,7 @@ from pad_ray.training_data import (
     split_by_problem,
     tokenise_rows,
 )
-from pad_ray.training_settings import BatchSizes
+from pad_ray.training.settings import BatchSizes
 
 PROBLEMS = st.lists(st.integers(0, 30), min_size=1, max_size=80)
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6)).map(lambda s: BatchSizes(s[0] * s[1], s[0]))

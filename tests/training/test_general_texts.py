@@ -9,13 +9,13 @@ import pytest
 from small_trainings import STEPS, logged, settings
 
 from pad_ray.base.errors import ConfigError, DataError, StudentError
-from pad_ray.general_texts import general_examples
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import load_student, make_scratch_student, save_student
-from pad_ray.training import train
-from pad_ray.training_settings import GeneralSettings, TrainingSettings
-from pad_ray.verifier_settings import VerifierSettings
-from pad_ray.verifier_training import train_verifier
+from pad_ray.training.general_texts import general_examples
+from pad_ray.training.settings import GeneralSettings, TrainingSettings
+from pad_ray.training.student import train
+from pad_ray.training.verifier import train_verifier
+from pad_ray.training.verifier_settings import VerifierSettings
 
 PROSE = [
     f"The {n} ships that left the harbour at dawn came back after {n + 3} days." for n in range(60)

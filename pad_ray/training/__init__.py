@@ -1,0 +1,1 @@
+"""Students and verifiers, trained on Ray Train with DeepSpeed."""
