@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pad_ray.base.config import resolve, validate, validate_with
-from pad_ray.ensemble import vote_together
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EnsembleSettings, EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.ensemble import vote_together
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EnsembleSettings, EvaluationRun, EvaluationSettings
 from pad_ray.experiment_report import write_results
 from pad_ray.experiment_results import Answers, Group
 from pad_ray.experiment_settings import (

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
 from pad_ray.base.intervals import mean_interval, paired_gain
-from pad_ray.evaluation import problem_set_of
+from pad_ray.evaluation.run import problem_set_of
 from pad_ray.flow.stages import read_manifest
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from pad_ray.base.config import Settings, validate
 from pad_ray.base.errors import ConfigError
 from pad_ray.decoding.settings import TEXT_STRATEGIES
-from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.augmentation.settings import AugmentationRun
 from pad_ray.synthesis.repairs.settings import InjectionRun

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pad_ray.base.config import resolve, validate_with
-from pad_ray.evaluation import evaluate_student, print_table, problem_set_of
-from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.run import evaluate_student, print_table, problem_set_of
+from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.stages import stage_folder, write_json
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.report import StageResult, write_report

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pad_ray.base.config import Settings
-from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training.settings import TrainingHyperparameters
 

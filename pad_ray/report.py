@@ -20,7 +20,7 @@ from pad_ray.base.plots import (
     loss_figure,
     loss_points,
 )
-from pad_ray.evaluation import failure_class, problem_set_of
+from pad_ray.evaluation.run import failure_class, problem_set_of
 from pad_ray.flow.stages import write_text
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.funnel import funnel_bars

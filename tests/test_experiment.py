@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, PadError
-from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.experiment import run_experiment
 from pad_ray.experiment_report import reached, told
 from pad_ray.experiment_results import Group, Outcome, mcnemar, pairs

@@ -23,13 +23,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from pad_ray import evaluation
 from pad_ray.base.errors import DataError
 from pad_ray.base.pages import clip, duration, million
 from pad_ray.base.plots import Bar, LossPoint, accuracy_figure, loss_figure
 from pad_ray.base.records import Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation import run as evaluation
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.report import StageResult, write_report
 from pad_ray.synthesis.judges import TextJudge
 from pad_ray.synthesis.requests import request_tables

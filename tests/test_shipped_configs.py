@@ -11,8 +11,8 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from pad_ray.base.config import Settings, parse_settings
-from pad_ray.comparison_settings import ComparisonSettings
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.comparison_settings import ComparisonSettings
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.experiment_settings import ExperimentSettings
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.refinement.rounds_settings import RefinementSettings

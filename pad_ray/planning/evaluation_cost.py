@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pad_ray.base.config import validate_with
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.planning.cluster import ClusterSettings
 from pad_ray.planning.jobs import count_problems
 from pad_ray.planning.memory import RowsSeen

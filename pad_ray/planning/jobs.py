@@ -9,7 +9,7 @@ from typing import Any
 
 from pad_ray.base.config import S, parse_settings, read_fields
 from pad_ray.base.errors import ConfigError
-from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.pipeline_settings import PipelineSettings
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.tasks import ProblemCounts, get_task

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from pad_ray.base.config import resolve, resolve_all, validate, validate_with
 from pad_ray.base.intervals import paired_gain
-from pad_ray.evaluation import evaluate_student, problem_set_name
-from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.repair_accounting import attempts_of, print_repairs
+from pad_ray.evaluation.run import evaluate_student, problem_set_name
+from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.stages import read_manifest, stage_folder, write_json
 from pad_ray.refinement.rounds_settings import RefinementSettings, SamplingRun
-from pad_ray.repair_accounting import attempts_of, print_repairs
 from pad_ray.synthesis.repairs.failures import collect_failures
 from pad_ray.synthesis.repairs.injections.run import inject_errors
 from pad_ray.synthesis.repairs.settings import FailureSettings, InjectionSettings

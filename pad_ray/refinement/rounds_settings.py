@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from pad_ray.base.config import Settings
-from pad_ray.evaluation_settings import EvaluationRun
+from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pad_ray.base.records import Problem
-from pad_ray.evaluation import evaluate
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.run import evaluate
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import Task, numbers_equal

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training.settings import TrainingSettings

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.flow.stages import read_manifest
 from pad_ray.students.card import read_card
 from pad_ray.synthesis.export.run import export_dataset

@@ -15,10 +15,12 @@ from small_students import example, misreading
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, DataError
-from pad_ray.comparison import compare
-from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
+from pad_ray.evaluation.comparison import compare
+from pad_ray.evaluation.comparison_settings import ComparisonSettings
+from pad_ray.evaluation.tuning import Sample, fit, picked, tune, voted
+from pad_ray.evaluation.tuning_settings import TuningSettings
 from pad_ray.flow.stages import read_manifest
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import Student, save_student
@@ -27,8 +29,6 @@ from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training.verifier import train_verifier
 from pad_ray.training.verifier_data import read_judged_programs
 from pad_ray.training.verifier_settings import VerifierSettings
-from pad_ray.tuning import Sample, fit, picked, tune, voted
-from pad_ray.tuning_settings import TuningSettings
 from pad_ray.verifiers.settings import ScorerSettings
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from small_students import loss_of
 
-from pad_ray.analysis import analyze
-from pad_ray.analysis_report import planes
-from pad_ray.analysis_settings import AnalysisSettings
-from pad_ray.analysis_student import measure_student, reference_of
-from pad_ray.analysis_tokens import force, token_classes
 from pad_ray.base.records import Problem
+from pad_ray.evaluation.analysis.report import planes
+from pad_ray.evaluation.analysis.run import analyze
+from pad_ray.evaluation.analysis.settings import AnalysisSettings
+from pad_ray.evaluation.analysis.student import measure_student, reference_of
+from pad_ray.evaluation.analysis.tokens import force, token_classes
 from pad_ray.students.card import StudentCard, TargetFormat, format_source
 from pad_ray.students.models import (
     Student,

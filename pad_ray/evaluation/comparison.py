@@ -15,11 +15,11 @@ from rich.table import Table
 
 from pad_ray.base.config import resolve, validate
 from pad_ray.base.intervals import mean_interval
-from pad_ray.comparison_plot import plot_curves
-from pad_ray.comparison_settings import ComparisonSettings
 from pad_ray.decoding.strategies.vote import is_gold, most_voted
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.comparison_plot import plot_curves
+from pad_ray.evaluation.comparison_settings import ComparisonSettings
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.flow.stages import fingerprint, stage_record, write_json
 from pad_ray.tasks import Task, get_task
 

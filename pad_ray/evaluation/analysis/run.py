@@ -19,13 +19,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.analysis_metrics import participation_ratio
-from pad_ray.analysis_report import write_analysis_report
-from pad_ray.analysis_settings import AnalysisSettings
-from pad_ray.analysis_student import ProblemMeasures, measure_student, sentence_encoder
 from pad_ray.base.config import resolve
 from pad_ray.base.intervals import mean_interval
 from pad_ray.base.records import Problem
+from pad_ray.evaluation.analysis.metrics import participation_ratio
+from pad_ray.evaluation.analysis.report import write_analysis_report
+from pad_ray.evaluation.analysis.settings import AnalysisSettings
+from pad_ray.evaluation.analysis.student import ProblemMeasures, measure_student, sentence_encoder
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import fingerprint, open_stage, write_json

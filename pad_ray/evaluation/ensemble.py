@@ -19,8 +19,8 @@ from pad_ray.base.config import resolve, resolve_all
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.strategies.vote import answer_key
-from pad_ray.evaluation import measure, print_table
-from pad_ray.evaluation_settings import EnsembleSettings
+from pad_ray.evaluation.run import measure, print_table
+from pad_ray.evaluation.settings import EnsembleSettings
 from pad_ray.flow.stages import input_fingerprints, open_stage, read_manifest
 
 __all__ = ["elect", "vote_together"]

@@ -25,10 +25,10 @@ from pad_ray.base.intervals import mean_interval
 from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
-from pad_ray.evaluation_settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
+from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.stages import Stage, open_stage
-from pad_ray.repair_accounting import print_repairs, repair_metrics
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES, load_student

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pad_ray.analysis_metrics import (
+from pad_ray.evaluation.analysis.metrics import (
     dispersion,
     distinct_n,
     effective_support,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.ensemble import elect, vote_together
-from pad_ray.evaluation_settings import EnsembleSettings
+from pad_ray.evaluation.ensemble import elect, vote_together
+from pad_ray.evaluation.settings import EnsembleSettings
 from pad_ray.flow.stages import read_manifest, write_json
 
 GOLD = "7"

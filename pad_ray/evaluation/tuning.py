@@ -23,11 +23,11 @@ from pad_ray.base.config import resolve, validate
 from pad_ray.base.errors import DataError
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.strategies.vote import is_gold, most_voted, vote_weight
-from pad_ray.evaluation import evaluate_student
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.run import evaluate_student
+from pad_ray.evaluation.settings import EvaluationSettings
+from pad_ray.evaluation.tuning_settings import TuningSettings
 from pad_ray.flow.stages import write_text
 from pad_ray.tasks import get_task
-from pad_ray.tuning_settings import TuningSettings
 
 GRID = {
     "logprob": (0.0, 1.0, 3.0, 10.0),

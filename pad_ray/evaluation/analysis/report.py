@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pad_ray.analysis_student import POSITIONS, ProblemMeasures
-from pad_ray.analysis_tokens import CLASSES
 from pad_ray.base.pages import page_template
 from pad_ray.base.plots import SERIES, loss_figure, loss_points, render
+from pad_ray.evaluation.analysis.student import POSITIONS, ProblemMeasures
+from pad_ray.evaluation.analysis.tokens import CLASSES
 from pad_ray.flow.stages import read_manifest, write_text
 from pad_ray.training.metrics import metric_lines
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pad_ray.analysis_metrics import effective_support, entropy
+from pad_ray.evaluation.analysis.metrics import effective_support, entropy
 from pad_ray.students.models import Student, tokenise_source
 from pad_ray.training.objectives import collate
 

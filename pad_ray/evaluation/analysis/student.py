@@ -12,14 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pad_ray.analysis_metrics import dispersion, distinct_n, participation_ratio, self_bleu
-from pad_ray.analysis_tokens import CLASSES, Forced, force
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Trail
+from pad_ray.evaluation.analysis.metrics import (
+    dispersion,
+    distinct_n,
+    participation_ratio,
+    self_bleu,
+)
+from pad_ray.evaluation.analysis.tokens import CLASSES, Forced, force
 from pad_ray.students.card import TargetFormat
 from pad_ray.students.models import Student, prompt_fits, tokenise_target
 from pad_ray.tasks.answers import answer_sentence

@@ -13,8 +13,8 @@ import pytest
 from pad_ray.base.config import root_cause, validate
 from pad_ray.base.errors import ConfigError, StudentError
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
-from pad_ray.evaluation import evaluate, failure_classes, measure, table_rows
-from pad_ray.evaluation_settings import EvaluationSettings
+from pad_ray.evaluation.run import evaluate, failure_classes, measure, table_rows
+from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.synthesis.judge_settings import Rule, SandboxSettings

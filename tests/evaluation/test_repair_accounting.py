@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pad_ray.base.intervals import mean_interval, paired_gain
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.repair_accounting import print_repairs, repair_metrics
+from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
 from pad_ray.tasks import get_task
 
 TASK = get_task("arithmetic")

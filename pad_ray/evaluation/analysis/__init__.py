@@ -1,0 +1,1 @@
+"""How strongly students of each format narrow what they write."""
