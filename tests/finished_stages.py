@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pad_ray.base.config import Settings
 from pad_ray.flow.ledger import Ledger
 from pad_ray.flow.stages import Stage, open_stage
-from pad_ray.report import StageResult
+from pad_ray.pipeline.report import StageResult
 from pad_ray.synthesis import run as synthesis
 from pad_ray.synthesis.generation import TeacherStage
 from pad_ray.synthesis.judge_settings import SandboxSettings

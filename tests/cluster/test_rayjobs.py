@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from manifests import OVERLAYS, ROOT, label, of_kind
 
-from pad_ray.submission import find_job
+from pad_ray.pipeline.submission.run import find_job
 
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 # A question at a time, and the submitting of jobs, are done from one's own machine.

@@ -17,7 +17,7 @@ from huggingface_hub import DatasetCard
 from pad_ray.base.config import parse_settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.report import StageResult
+from pad_ray.pipeline.report import StageResult
 from pad_ray.synthesis.dataset.card import COLUMNS, card_data, licence_of, size_category, write_card
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import TASKS

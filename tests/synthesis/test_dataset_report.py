@@ -21,7 +21,7 @@ from test_report import ATTACK, Page
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.plots import histogram_figure
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.report import StageResult
+from pad_ray.pipeline.report import StageResult
 from pad_ray.synthesis.dataset.queries import open_rows
 from pad_ray.synthesis.dataset.report import write_dataset_report
 

@@ -1,0 +1,1 @@
+"""What runs over all stages: the pipeline, experiments, rounds of repair, plans, submission."""

@@ -1,0 +1,1 @@
+"""Teaching a student to repair its programs, in rounds."""

@@ -1,0 +1,1 @@
+"""Running a job on a cluster by Ray's job API."""

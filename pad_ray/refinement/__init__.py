@@ -1,1 +1,0 @@
-"""Teaching a student to repair its own programs: broken programs and what to make of them."""
