@@ -36,6 +36,7 @@ __all__ = [
     "GENERATED_TASKS",
     "TASKS",
     "Exemplar",
+    "Problem",
     "ProblemCounts",
     "Split",
     "Task",

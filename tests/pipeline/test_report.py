@@ -42,7 +42,7 @@ ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"
 
 
 def trained(out: Path, losses: Sequence[dict[str, float]], **changes: Any) -> StageResult:
-    """Write what training leaves: metrics.jsonl, and a manifest with `training._finish`'s keys."""
+    """Write what training leaves: metrics.jsonl, and the manifest of `training.student`."""
     settings = TrainingSettings(data=out, out=out)
     stage = opened(out, "train", settings, {"data_0": "2b50149e6d5599bb"})
     (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
@@ -84,7 +84,7 @@ FAULTS = {"wrong_number": 0.3, "undefined_name": 0.15, "no_code": 0.1, "syntax_e
 
 
 def loss_lines(steps: int = 600) -> list[dict[str, float]]:
-    """Return log lines as `training_loop` writes them, of a loss that falls from 7 to 0.03."""
+    """Return log lines as `training.loop` writes them, of a loss that falls from 7 to 0.03."""
     lines: list[dict[str, float]] = []
     for step in range(20, steps + 1, 20):
         loss = 7.0 * math.exp(-step / 80) + 0.03 + 0.01 * math.sin(step)

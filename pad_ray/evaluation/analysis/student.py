@@ -1,4 +1,4 @@
-"""What one student's output space looks like on a problem set: the work of `analysis`."""
+"""What one student's output space looks like on a problem set: the work of `run`."""
 
 from __future__ import annotations
 

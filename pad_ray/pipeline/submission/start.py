@@ -1,4 +1,4 @@
-"""The first process of a submitted job, on the cluster: `python -m pad_ray.pipeline.submission.start JOB`.
+"""The first process of a submitted job: `python -m pad_ray.pipeline.submission.start JOB`.
 
 Ray unpacks the package into a folder of its own and starts this there.
 """

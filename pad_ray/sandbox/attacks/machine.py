@@ -1,7 +1,7 @@
 """Hostile programs as data: what the sandbox must stop, for the doctor and for the tests.
 
 Here are those that reach for the machine: files, secrets, the network, processes, the jail
-itself. `attacks_inside` has those that turn on the interpreter, `attacks_neighbours` those that
+itself. `interpreter` has those that turn on the interpreter, `neighbours` those that
 turn on other programs.
 """
 
