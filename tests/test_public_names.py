@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import pad_ray
 import pad_ray.sandbox
+import pad_ray.tasks
 
 
 def modules_after(statement: str) -> set[str]:
@@ -34,11 +36,19 @@ def test_unknown_name_is_an_attribute_error() -> None:
         pad_ray.Sovler  # noqa: B018
 
 
-def test_public_names_of_the_sandbox() -> None:
-    promised = {"Limits", "Outcome", "Sandbox", "SandboxError", "Value"}
-    assert promised <= set(pad_ray.sandbox.__all__)
-    for name in pad_ray.sandbox.__all__:
-        assert getattr(pad_ray.sandbox, name) is not None
+# A change of these is a decision, as one of a job's flags is.
+SANDBOX = "ALLOWED_MODULES Check Limits Outcome Sandbox SandboxError Status Value diagnose"
+TASKS = """
+GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Split Task answers_equal_rounded get_task
+iter_problems load_problems numbers_equal texts_equal
+"""
+
+
+@pytest.mark.parametrize(("room", "names"), [(pad_ray.sandbox, SANDBOX), (pad_ray.tasks, TASKS)])
+def test_public_names_of_rooms(room: ModuleType, names: str) -> None:
+    assert room.__all__ == names.split()
+    for name in room.__all__:
+        assert getattr(room, name) is not None
 
 
 def test_sandbox_alone_imports_neither_ray_nor_torch_nor_other_rooms() -> None:

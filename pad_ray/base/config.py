@@ -169,7 +169,8 @@ def root_cause(error: BaseException) -> PadError | None:
 
 def _quoted_mistake(text: str) -> PadError | None:
     """Find a `PadError` in the text of an error: Ray Data's workers hand on no more than that."""
-    quoted = re.findall(r"^pad_ray\.errors\.(\w+): (.*)$", text, re.MULTILINE)
+    home = re.escape(errors.__name__)
+    quoted = re.findall(rf"^{home}\.(\w+): (.*)$", text, re.MULTILINE)
     if not quoted:
         return None
     name, message = quoted[-1]
