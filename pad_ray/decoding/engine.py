@@ -216,6 +216,7 @@ class Engine:
             rows = Rows(self.student.model, self._output, self._pad, len(prompts))
             rows.skim(prompts)
             return rows
+        # Rows are read on in place, and the prefix is needed again as it is.
         rows = copy.deepcopy(prefix[1])
         rows.select([0] * len(prompts))
         rows.skim([prompt[len(prefix[0]) :] for prompt in prompts])
@@ -295,6 +296,7 @@ class Engine:
         logits = found[[line.row for line in live]].float()
         if self._reader is not None:
             for line, values in zip(live, logits[..., -1].tolist(), strict=True):
+                # Those of guesses that turn out wrong are overwritten in the next pass.
                 line.values[len(line.logprobs) :] = values
             logits = logits[..., :-1]
         logprobs = torch.log_softmax(logits, dim=-1)
@@ -308,6 +310,8 @@ class Engine:
         kept = self._write_all(iter(zip(guesses, options, strict=True)))
         if ahead:
             rows.keep([len(ids) for ids in tokens], kept)
+            # Guesses of one row that are right leave empty columns in all others, and attention
+            # pays for an empty column as for a token.
             if rows.columns > 1.25 * max(rows.lengths[line.row] for line in live) + _MOST_GAPS:
                 rows.select(range(len(rows)))
 
@@ -333,6 +337,7 @@ class Engine:
         rows = self._rows
         assert rows is not None
         lines = [(group, line) for group in groups for line in group.live]
+        # A beam changes parents at every token: what is read ahead of one would be dropped with it.
         beams = any(group.grow.temperature is None for group in groups)
         if self._drafts is None or beams or not rows.reads_ahead:
             return [[] for _ in lines]
@@ -380,11 +385,13 @@ class Engine:
         """Keep the likeliest ways; a way that is done keeps its row, and the beam narrows."""
         done = [line for line in group.lines if line.done]
         parents = group.live
+        # The whole key decides, so that equal ways are ranked alike in whatever rows they lie.
         ranked = sorted(
             (-(parent.logprob + logprob), number, place, token, logprob)
             for number, (parent, choices) in enumerate(zip(parents, options, strict=True))
             for place, (token, logprob) in enumerate(choices)
         )[: group.grow.width - len(done)]
+        # A way that is done may be the likeliest, so that it sets the bar too.
         bar = min([ranked[0][0], *(-line.logprob for line in done)]) + group.grow.margin
         ranked = [way for way in ranked if way[0] <= bar]
         numbers = [number for _, number, *_ in ranked]
@@ -419,6 +426,7 @@ class Engine:
 
     def _push(self, group: Group, line: Line, token: int, logprob: float) -> None:
         self._add(group, line, token, logprob)
+        # A line that only its step has ended keeps its row: it may be grown from there.
         if line.finished:
             self._free.append(line.row)
 
@@ -426,6 +434,7 @@ class Engine:
         grow = group.grow
         line.logprobs.append(logprob)
         line.last = token
+        # Before it is added to the ids: the end is no part of the text, but of its likelihood.
         if token in self._eos:
             line.done = line.finished = True
             return
@@ -529,6 +538,7 @@ def _drawn(
 ) -> tuple[int, float]:
     if line.chances is None or not temperature:
         return choices[0]
+    # One number a token, whatever was drawn before: a line draws alike alone and in a batch.
     logprobs = np.array([logprob for _, logprob in choices])
     weights = np.exp((logprobs - logprobs[0]) / temperature)
     reached = np.cumsum(weights)
@@ -538,6 +548,7 @@ def _drawn(
 
 def _chances(grow: Grow, start: Hypothesis, number: int) -> Iterator[float]:
     """Yield numbers in [0, 1) that depend on the seed, the start's text and the way's number."""
+    # Not the engine's own stream: what is drawn must not depend on what else is in work.
     key = f"{grow.seed}\0{start.text}\0{number}".encode()
     seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
     random = np.random.Generator(np.random.Philox(key=seed))

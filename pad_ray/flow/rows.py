@@ -85,14 +85,18 @@ def run_rows(
     checkpoint = work / "checkpoint"
     total = rows_of([shards])
     counter = _RowsDone(checkpoint)
+    # Else every actor would start, to find nothing to do.
     if done.is_dir() and rows_of([done]) == total:
         return parquet_dataset(done)
     with _checkpointed(checkpoint), watch(title, total, lambda: (counter.rows(), remark())):
+        # A block a file, as they were written: Ray would join small ones, and a resumed flow would
+        # do more of them again.
         rows = ray.data.read_parquet(
             files, filesystem=arrow_filesystem(work), override_num_blocks=len(files)
         )
         for stage in stages:
             rows = stage.apply(rows) if isinstance(stage, DatasetStage) else _apply(rows, stage)
+        # Appended: what an interrupted flow has written stays, and is not done again.
         rows.write_parquet(key_of(done), filesystem=arrow_filesystem(work), mode=SaveMode.APPEND)
     lacking = total - rows_of([done])
     if lacking and not (may_drop and lacking > 0):
@@ -160,7 +164,8 @@ def _check_actors_fit(stages: Sequence[FlowStage]) -> None:
     have = cluster_resources()
     for kind, field in (("CPU", "cpus"), ("GPU", "gpus")):
         need = sum(stage.least * float(getattr(stage, field)) for stage in stages)
-        # Reading and the row checkpoint's filter each take a CPU beside the actors.
+        # Reading and the row checkpoint's filter each take a CPU beside the actors; with less than
+        # that Ray Data waits for ever, without a word.
         need += 2 if kind == "CPU" else 0
         if need > have.get(kind, 0):
             raise ResourceError(

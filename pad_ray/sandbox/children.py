@@ -228,11 +228,13 @@ def _run_child(
     """Fork a jailed child that sends what `work` returns, wait, and tell how it ended."""
     nursery.page[:] = _BLANK
     read_end, write_end = os.pipe()
+    # A new one each time: what a child knows of it forges no other's report.
     nonce = os.urandom(NONCE_BYTES)
     started = time.monotonic()
     pid = os.fork()
     if pid == 0:
         _child(work, nursery.jail, write_end, nonce, shared)
+    # Else the pipe never ends: the zygote itself would hold it open.
     os.close(write_end)
     ending, data = _collect(pid, read_end, nursery, wall_s, max_bytes)
     os.close(read_end)
@@ -257,6 +259,7 @@ def _child(
         write_all(lockdown.RESULT_FD, seal(nonce, work()))
         code = 0
     finally:
+        # Not sys.exit: a child must run neither the zygote's exit handlers nor its main loop.
         _exit(code)
 
 
@@ -286,6 +289,7 @@ def _collect(
             rounds += 1
             if clock is None and (not ready or rounds > 2):
                 clock = _Clock(pid, wall_s, slice_ms / 1e3)
+            # A hang-up does not tell all: others may have inherited the owner's end of the pipe.
             if clock is not None and os.getppid() != nursery.settings.owner_pid:
                 _leave(pid)
         return TIMED_OUT, b""

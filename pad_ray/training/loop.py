@@ -103,6 +103,7 @@ def train_worker(config: dict[str, Any]) -> None:
                 done["general_loss"] = _validation_loss(engine, objective, general, settings)
             done["validation_s"] = time.time() - began
             log.write({"step": position.step, "epoch": plan.epoch, **done})
+            # Never without a loss: the best checkpoint is chosen by it.
             save_checkpoint(engine, position.step, loss)
 
 
@@ -177,6 +178,7 @@ def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool
 
 
 def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    # Norms and biases are scales and offsets of what matrices compute: decay would only bend them.
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     return [
@@ -201,6 +203,7 @@ def _train_step(
         loss = objective.loss_sum(engine, train[micro or batch[0][:1]]) * float(bool(micro))
         # DeepSpeed averages over ranks and accumulation steps; this makes it a mean over tokens.
         engine.backward(loss * (world * accumulation / total))
+        # Of every micro-batch: DeepSpeed counts them, and moves the weights at the last alone.
         engine.step()
         loss_sum += loss.detach()
     torch.distributed.all_reduce(loss_sum)
@@ -231,8 +234,10 @@ def _validation_loss(
     world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
     totals = torch.zeros(2, dtype=torch.float64, device=engine.device)
     lengths = list(validation["length"])
+    # One plan for all times, so that the losses of two steps differ by the weights alone.
     for batch in plan_epoch(lengths, settings.sizes, settings.seed, 0):
         for micro in micro_batches_of(batch, lengths, rank, world):
+            # As in training: no rank may be missing where the others gather parameters (ZeRO 3).
             rows = validation[micro or batch[0][:1]]
             weight = float(bool(micro))
             totals[0] += objective.loss_sum(engine, rows).double() * weight

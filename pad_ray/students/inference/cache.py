@@ -1,4 +1,7 @@
-"""A key/value cache whose rows can be forked, dropped and re-aligned in one copy."""
+"""A key/value cache whose rows can be forked, dropped and re-aligned in one copy.
+
+Suffixes name a tensor's dimensions: R rows, C columns, H heads, D width of a head, K channels.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ _SPARE_ROWS = 4
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """Attention keys and values with room to grow: a token is written, nothing else is copied.
 
-    The buffers are [rows, columns, heads, width], so that a row's columns lie together; `keys`
-    and `values` are views as transformers wants them, [rows, heads, columns, width].
+    In the buffers a row's columns lie together; `keys` and `values` are views of them as
+    transformers wants them, R_H_C_D.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._buffers: list[torch.Tensor] = []
+        self._buffers_R_C_H_D: list[torch.Tensor] = []
         self._rows = self._columns = 0
 
     def update(
@@ -35,40 +38,42 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         """Append [rows, heads, new, width] states; return all keys and values."""
         rows, _, new, _ = key_states.shape
         end = self._columns + new
-        if not self._buffers:
+        if not self._buffers_R_C_H_D:
             self.device = key_states.device
             self.is_initialized = True
-            self._buffers = [
+            self._buffers_R_C_H_D = [
                 states.new_empty((rows, end + _SPARE_COLUMNS, states.shape[1], states.shape[3]))
                 for states in (key_states, value_states)
             ]
         self._make_room(rows, end)
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+        for buffer, states in zip(self._buffers_R_C_H_D, (key_states, value_states), strict=True):
             buffer[:rows, self._columns : end] = states.transpose(1, 2)
         self._show(rows, end)
         return self.keys, self.values
 
     def arrange(self, rows: torch.Tensor, columns: torch.Tensor) -> None:
         """Make the rows anew: row i is old row `rows[i]` at its columns `columns[i, :]`."""
-        if not self._buffers:
+        if not self._buffers_R_C_H_D:
             return
         count, width = columns.shape
-        index = (rows[:, None] * self._buffers[0].shape[1] + columns).reshape(-1)
-        for at, old in enumerate(self._buffers):
+        # One gather over rows and columns at once: to pick rows and then columns would copy twice.
+        index_RC = (rows[:, None] * self._buffers_R_C_H_D[0].shape[1] + columns).reshape(-1)
+        for at, old in enumerate(self._buffers_R_C_H_D):
             room = (count + _SPARE_ROWS, width + _SPARE_COLUMNS, *old.shape[2:])
             new = old.new_empty(room)
-            flat = old.flatten(0, 1).index_select(0, index)
-            new[:count, :width] = flat.view(count, width, *old.shape[2:])
-            self._buffers[at] = new
+            picked_RC_H_D = old.flatten(0, 1).index_select(0, index_RC)
+            new[:count, :width] = picked_RC_H_D.view(count, width, *old.shape[2:])
+            self._buffers_R_C_H_D[at] = new
         self._show(count, width)
 
     def fork(self, source: torch.Tensor) -> None:
         """Append copies of rows."""
-        if not self._buffers:
+        # Nothing was read yet: the first `update` makes the buffers, with all rows.
+        if not self._buffers_R_C_H_D:
             return
         rows = self._rows + len(source)
         self._make_room(rows, self._columns)
-        for buffer in self._buffers:
+        for buffer in self._buffers_R_C_H_D:
             buffer[self._rows : rows, : self._columns] = buffer[source, : self._columns]
         self._show(rows, self._columns)
 
@@ -77,15 +82,15 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
         The other has no more columns than this one.
         """
-        if not self._buffers:
+        if not self._buffers_R_C_H_D:
             return
         self._make_room(rows + more, self._columns)
         first = self._columns - other._columns
-        for at, mine in enumerate(self._buffers):
+        for at, mine in enumerate(self._buffers_R_C_H_D):
             # Not left as found: whatever stands there is multiplied by a weight of 0.
             mine[rows : rows + more, :first] = 0
-            if other._buffers:
-                theirs = other._buffers[at][:more, : other._columns]
+            if other._buffers_R_C_H_D:
+                theirs = other._buffers_R_C_H_D[at][:more, : other._columns]
                 mine[rows : rows + more, first : self._columns] = theirs
         self._show(rows + more, self._columns)
 
@@ -93,42 +98,42 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         """Return a layer of its own with copies of these rows."""
         layer = GrowingLayer()
         layer.is_initialized = self.is_initialized
-        for old in self._buffers:
+        for old in self._buffers_R_C_H_D:
             room = (len(rows), self._columns + _SPARE_COLUMNS, *old.shape[2:])
             new = old.new_empty(room)
             new[:, : self._columns] = old[rows, : self._columns]
-            layer._buffers.append(new)
-        if self._buffers:
+            layer._buffers_R_C_H_D.append(new)
+        if self._buffers_R_C_H_D:
             layer._show(len(rows), self._columns)
         return layer
 
     def copy_rows(self, to: torch.Tensor, source: torch.Tensor, first: int) -> None:
         """Overwrite rows by other rows, from column `first` on."""
-        for buffer in self._buffers:
+        for buffer in self._buffers_R_C_H_D:
             buffer[to, first : self._columns] = buffer[source, first : self._columns]
 
     def cut(self, columns: int) -> None:
         """Forget all columns but the first so many."""
-        if self._buffers:
+        if self._buffers_R_C_H_D:
             self._show(self._rows, columns)
 
     def _make_room(self, rows: int, columns: int) -> None:
-        have_rows, have_columns = self._buffers[0].shape[:2]
+        have_rows, have_columns = self._buffers_R_C_H_D[0].shape[:2]
         if rows <= have_rows and columns <= have_columns:
             return
         more_rows = have_rows if rows <= have_rows else rows + rows // 2
         more_columns = have_columns
         if columns > have_columns:
             more_columns = columns + columns // 2 + _SPARE_COLUMNS
-        for at, old in enumerate(self._buffers):
+        for at, old in enumerate(self._buffers_R_C_H_D):
             new = old.new_empty((more_rows, more_columns, *old.shape[2:]))
             used = slice(0, self._rows), slice(0, self._columns)
             new[used] = old[used]
-            self._buffers[at] = new
+            self._buffers_R_C_H_D[at] = new
 
     def _show(self, rows: int, columns: int) -> None:
         self._rows, self._columns = rows, columns
-        self.keys, self.values = (b[:rows, :columns].transpose(1, 2) for b in self._buffers)
+        self.keys, self.values = (b[:rows, :columns].transpose(1, 2) for b in self._buffers_R_C_H_D)
 
 
 def make_cache(config: PretrainedConfig) -> Cache:
@@ -213,8 +218,12 @@ def recorded_convolutions(layers: Sequence[Any]) -> Iterator[None]:
 def end_convolutions(layers: Sequence[Any], lengths: Sequence[int]) -> None:
     """Take each row's state as it was after so many tokens, from the left, of a recorded chunk."""
     for layer in layers:
-        for number, seen in layer.conv_states.items():
+        for number, seen_R_K_C in layer.conv_states.items():
             kernel = layer.conv_kernel_size[number]
-            ends = torch.tensor(lengths, device=seen.device)[:, None]
-            columns = (ends + torch.arange(kernel, device=seen.device))[:, None, :]
-            layer.conv_states[number] = seen.gather(2, columns.expand(-1, seen.shape[1], -1))
+            device, channels = seen_R_K_C.device, seen_R_K_C.shape[1]
+            # What was seen begins with the state from before the chunk, `kernel` columns of it:
+            # after n tokens the state is the `kernel` columns from n on.
+            ends_R_1 = torch.tensor(lengths, device=device)[:, None]
+            columns_R_1_C = (ends_R_1 + torch.arange(kernel, device=device))[:, None, :]
+            index_R_K_C = columns_R_1_C.expand(-1, channels, -1)
+            layer.conv_states[number] = seen_R_K_C.gather(2, index_R_K_C)

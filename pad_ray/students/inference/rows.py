@@ -1,4 +1,8 @@
-"""Rows of text that a model reads on from, each with its own length, forked by index."""
+"""Rows of text that a model reads on from, each with its own length, forked by index.
+
+Suffixes name a tensor's dimensions: R rows, C columns of the cache, T new tokens, S tokens of an
+encoder's source, E width of its states.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,7 @@ def _logits(
 class Rows:
     """A model, and what it has read in each row.
 
-    Columns are the cache's positions; `mask` [rows, columns] is False where a row has none. A row
+    Columns are the cache's positions; the mask is False where a row has none. A row
     that stands still while others read on gets an empty column; `select` closes such gaps, so
     that all rows end in the last column, which relative positions (T5) count on.
 
@@ -100,9 +104,9 @@ class Rows:
         self._pad = pad
         self._cache = make_cache(model.config)
         self.lengths = [0] * count
-        self._mask = torch.zeros((count, 0), dtype=torch.bool, device=self._device)
-        self._encoded: torch.Tensor | None = None
-        self._source_mask = self._mask
+        self._mask_R_C = torch.zeros((count, 0), dtype=torch.bool, device=self._device)
+        self._encoded_R_S_E: torch.Tensor | None = None
+        self._source_mask_R_S = self._mask_R_C
         if sources is not None:
             self._encode(model, sources)
 
@@ -112,7 +116,7 @@ class Rows:
     @property
     def columns(self) -> int:
         """Columns of the cache."""
-        return self._mask.shape[1]
+        return self._mask_R_C.shape[1]
 
     @torch.inference_mode()
     def read(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -126,7 +130,7 @@ class Rows:
     def reads_ahead(self) -> bool:
         """Tell whether tokens that were read can be forgotten again."""
         recurrent = recurrent_layers(self._cache)
-        return self._encoded is None and all(layer.is_croppable for layer in recurrent)
+        return self._encoded_R_S_E is None and all(layer.is_croppable for layer in recurrent)
 
     @torch.inference_mode()
     def read_ahead(self, tokens: Sequence[Sequence[int]], output: Output) -> torch.Tensor:
@@ -146,11 +150,11 @@ class Rows:
         end_convolutions(recurrent_layers(self._cache), kept)
         for layer in self._attention():
             layer.cut(first + most)
-        fresh = (
+        fresh_R_T = (
             torch.arange(most, device=self._device)
             < torch.tensor(kept, device=self._device)[:, None]
         )
-        self._mask = torch.cat([self._mask[:, :first], fresh], dim=1)
+        self._mask_R_C = torch.cat([self._mask_R_C[:, :first], fresh_R_T], dim=1)
         for row, (before, after) in enumerate(zip(read, kept, strict=True)):
             self.lengths[row] -= before - after
 
@@ -190,17 +194,19 @@ class Rows:
             rest = [pad] * (width - len(values))
             return [*values, *rest] if at_left else [*rest, *values]
 
-        ids = [padded(new, self._pad) for new in tokens]
-        fresh = [padded([True] * len(new), False) for new in tokens]
-        positions = [
+        ids_R_T = [padded(new, self._pad) for new in tokens]
+        fresh_R_T = [padded([True] * len(new), False) for new in tokens]
+        # By a row's own length, not by column: it may have empty columns before.
+        positions_R_T = [
             padded(range(length, length + len(new)), 0)
             for new, length in zip(tokens, self.lengths, strict=True)
         ]
         ends = [len(new) - 1 if at_left and new else width - 1 for new in tokens]
-        self._mask = torch.cat([self._mask, self._tensor(fresh)], dim=1)
+        self._mask_R_C = torch.cat([self._mask_R_C, self._tensor(fresh_R_T)], dim=1)
         still = [] if at_left else [row for row, new in enumerate(tokens) if not new]
+        # The mask keeps padding out of attention, but not out of a recurrent state.
         before = self._states_of(still)
-        inputs = self._inputs(self._tensor(ids), self._tensor(positions))
+        inputs = self._inputs(self._tensor(ids_R_T), self._tensor(positions_R_T))
         found = output(torch.tensor(ends, device=self._device), **inputs)
         for (states, number), state in before:
             states[number][still] = state
@@ -213,19 +219,19 @@ class Rows:
         return ends
 
     def _inputs(self, ids: torch.Tensor, positions: torch.Tensor) -> dict[str, Any]:
-        if self._encoded is None:
+        if self._encoded_R_S_E is None:
             return {
                 "input_ids": ids,
-                "attention_mask": self._mask.long(),
+                "attention_mask": self._mask_R_C.long(),
                 "position_ids": positions,
                 "cache": self._cache,
                 "use_cache": True,
             }
         return {
             "decoder_input_ids": ids,
-            "decoder_attention_mask": self._mask.long(),
-            "encoder_outputs": BaseModelOutput(last_hidden_state=self._encoded),
-            "attention_mask": self._source_mask.long(),
+            "decoder_attention_mask": self._mask_R_C.long(),
+            "encoder_outputs": BaseModelOutput(last_hidden_state=self._encoded_R_S_E),
+            "attention_mask": self._source_mask_R_S.long(),
             "cache": self._cache,
             "use_cache": True,
         }
@@ -237,24 +243,25 @@ class Rows:
         All end in the last column then; `columns` asks for more columns than the longest needs.
         """
         index = torch.tensor(list(rows), dtype=torch.long, device=self._device)
-        valid = self._mask[index]
+        valid_R_C = self._mask_R_C[index]
         self.lengths = [self.lengths[row] for row in rows]
         width = max([columns, *self.lengths])
         # A stable sort puts a row's empty columns first and keeps the others in order.
-        order = torch.argsort(valid.int(), dim=1, stable=True)
-        missing = width - order.shape[1]
+        order_R_C = torch.argsort(valid_R_C.int(), dim=1, stable=True)
+        missing = width - order_R_C.shape[1]
         if missing > 0:
-            order = torch.nn.functional.pad(order, (missing, 0))
-        order = order[:, order.shape[1] - width :]
+            # Column 0 stands in for those that are not there; the mask hides it.
+            order_R_C = torch.nn.functional.pad(order_R_C, (missing, 0))
+        order_R_C = order_R_C[:, order_R_C.shape[1] - width :]
         for layer in self._attention():
-            layer.arrange(index, order)
+            layer.arrange(index, order_R_C)
         for states, number in recurrent_states(self._cache):
             states[number] = states[number][index]
         ends = torch.tensor(self.lengths, device=self._device)
-        self._mask = torch.arange(width, device=self._device) >= width - ends[:, None]
-        if self._encoded is not None:
-            self._encoded = self._encoded[index]
-            self._source_mask = self._source_mask[index]
+        self._mask_R_C = torch.arange(width, device=self._device) >= width - ends[:, None]
+        if self._encoded_R_S_E is not None:
+            self._encoded_R_S_E = self._encoded_R_S_E[index]
+            self._source_mask_R_S = self._source_mask_R_S[index]
             if isinstance(self._cache, EncoderDecoderCache):
                 self._cache.cross_attention_cache.batch_select_indices(index)
 
@@ -267,11 +274,11 @@ class Rows:
             layer.fork(index)
         for states, number in recurrent_states(self._cache):
             states[number] = torch.cat([states[number], states[number][index]])
-        self._mask = torch.cat([self._mask, self._mask[index]])
+        self._mask_R_C = torch.cat([self._mask_R_C, self._mask_R_C[index]])
         self.lengths += [self.lengths[row] for row in source]
-        if self._encoded is not None:
-            self._encoded = torch.cat([self._encoded, self._encoded[index]])
-            self._source_mask = torch.cat([self._source_mask, self._source_mask[index]])
+        if self._encoded_R_S_E is not None:
+            self._encoded_R_S_E = torch.cat([self._encoded_R_S_E, self._encoded_R_S_E[index]])
+            self._source_mask_R_S = torch.cat([self._source_mask_R_S, self._source_mask_R_S[index]])
             for layer in self._cross():
                 layer.keys = torch.cat([layer.keys, layer.keys[index]])
                 layer.values = torch.cat([layer.values, layer.values[index]])
@@ -288,8 +295,10 @@ class Rows:
         for (states, number), (more, _) in pairs:
             states[number] = torch.cat([states[number], more[number]])
         gap = self.columns - other.columns
-        self._mask = torch.cat([self._mask, torch.nn.functional.pad(other._mask, (gap, 0))])
-        if self._encoded is not None:
+        self._mask_R_C = torch.cat(
+            [self._mask_R_C, torch.nn.functional.pad(other._mask_R_C, (gap, 0))]
+        )
+        if self._encoded_R_S_E is not None:
             self._join_encoded(other)
         self.lengths += other.lengths
 
@@ -299,7 +308,7 @@ class Rows:
         index = torch.tensor(list(rows), dtype=torch.long, device=self._device)
         new = copy.copy(self)
         new._cache = taken(self._cache, self._model.config, index)
-        new._mask = self._mask[index]
+        new._mask_R_C = self._mask_R_C[index]
         new.lengths = [self.lengths[row] for row in rows]
         return new
 
@@ -311,7 +320,7 @@ class Rows:
             layer.copy_rows(where, what, first)
         for states, number in recurrent_states(self._cache):
             states[number][where] = states[number][what]
-        self._mask[where] = self._mask[what]
+        self._mask_R_C[where] = self._mask_R_C[what]
         lengths = list(self.lengths)
         for row, old in zip(to, source, strict=True):
             self.lengths[row] = lengths[old]
@@ -342,23 +351,23 @@ class Rows:
         ids = [torch.tensor(list(source)) for source in sources]
         padded = pad_sequence(ids, batch_first=True, padding_value=self._pad)
         ones = [torch.ones_like(source, dtype=torch.bool) for source in ids]
-        self._source_mask = pad_sequence(ones, batch_first=True).to(self._device)
+        self._source_mask_R_S = pad_sequence(ones, batch_first=True).to(self._device)
         encoder = model.get_encoder()
-        output = encoder(padded.to(self._device), attention_mask=self._source_mask.long())
-        self._encoded = output.last_hidden_state
+        output = encoder(padded.to(self._device), attention_mask=self._source_mask_R_S.long())
+        self._encoded_R_S_E = output.last_hidden_state
 
     def _join_encoded(self, other: Rows) -> None:
-        assert self._encoded is not None
-        assert other._encoded is not None
-        width = max(self._encoded.shape[1], other._encoded.shape[1])
+        assert self._encoded_R_S_E is not None
+        assert other._encoded_R_S_E is not None
+        width = max(self._encoded_R_S_E.shape[1], other._encoded_R_S_E.shape[1])
         pad = torch.nn.functional.pad
         for rows in (self, other):
-            assert rows._encoded is not None
-            missing = width - rows._encoded.shape[1]
-            rows._encoded = pad(rows._encoded, (0, 0, 0, missing))
-            rows._source_mask = pad(rows._source_mask, (0, missing))
-        self._encoded = torch.cat([self._encoded, other._encoded])
-        self._source_mask = torch.cat([self._source_mask, other._source_mask])
+            assert rows._encoded_R_S_E is not None
+            missing = width - rows._encoded_R_S_E.shape[1]
+            rows._encoded_R_S_E = pad(rows._encoded_R_S_E, (0, 0, 0, missing))
+            rows._source_mask_R_S = pad(rows._source_mask_R_S, (0, missing))
+        self._encoded_R_S_E = torch.cat([self._encoded_R_S_E, other._encoded_R_S_E])
+        self._source_mask_R_S = torch.cat([self._source_mask_R_S, other._source_mask_R_S])
         # Its keys and values are made again from the joined output, with the next token.
         cache = self._cache
         assert isinstance(cache, EncoderDecoderCache)
