@@ -115,7 +115,7 @@ class Both:
             text.read = text.read[: len(text.read) - len(ids) + kept[row]]
         self.rows.keep([len(ids) for ids in tokens], kept)
         assert self.rows.lengths == [len(text.read) for text in self.texts]
-        assert self.rows.columns == self.rows._mask.shape[1] >= max(self.rows.lengths)
+        assert self.rows.columns == self.rows._mask_R_C.shape[1] >= max(self.rows.lengths)
 
     def fork(self) -> None:
         chosen = [self.rng.randrange(len(self.texts)) for _ in range(self.rng.randint(1, 4))]
