@@ -34,6 +34,8 @@ os.environ.update(
     RAY_ADDRESS="local",
     RAY_TRAIN_HEALTH_CHECK_INTERVAL_S="0.2",
     RAY_USAGE_STATS_ENABLED="0",
+    # An actor, and seconds of imports, a training.
+    RAY_TRAIN_ENABLE_PREEMPTION_WATCHER="0",
     # Workers are niced else, and hardly run beside the tests of the other process.
     RAY_worker_niceness="0",
     HF_HUB_OFFLINE="1",

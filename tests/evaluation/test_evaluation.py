@@ -199,6 +199,17 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / name) for name in cards]
 
 
+def test_a_student_is_asked_every_problem_once(
+    local_ray: None, untrained: list[str], tmp_path: Path
+) -> None:
+    (manifest,) = evaluate(settings(tmp_path / "out", untrained[:1]))
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet")
+    assert len(set(table["problem_id"].to_pylist())) == table.num_rows == 8
+    assert manifest["metrics"] == measure(table)
+    assert "no_program" in manifest["metrics"]["failures"]
+
+
+@pytest.mark.slow
 def test_students_are_asked_every_problem_once(
     local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,14 +8,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import root_cause
 from pad_ray.base.errors import TeacherError
+from pad_ray.flow.ledger import Ledger
+from pad_ray.synthesis.generation import TeacherStage
+from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
+from pad_ray.synthesis.teacher import make_teacher
 from pad_ray.teachers.prompts import TEXT_RULES
+from pad_ray.teachers.vllm import VLLMTeacher
 from tests.teachers.openai_server import Call, OpenAIServer, Reply, chat, failure, openai_server
 
 PROBLEMS, SAMPLES = 40, 2
@@ -62,6 +68,36 @@ def asked_twice(server: OpenAIServer) -> list[str]:
     bodies = [call.body for call in server.calls if len(call.body["messages"]) > 1]
     asked = Counter(f"{body['messages'][-1]['content']} {body['seed']}" for body in bodies)
     return [sample for sample, times in asked.items() if times > 1]
+
+
+def test_a_stage_asks_no_sample_again_that_another_was_answered(tmp_path: Path) -> None:
+    """As an actor that died and its successor, on one block."""
+
+    def ask(server: OpenAIServer) -> pa.Table:
+        run = settings(server, tmp_path / "out")
+        task, problems, _ = run.load()
+        (block,) = request_tables(problems, SAMPLES, 10**6)
+        teacher = make_teacher(run, task)
+        assert not isinstance(teacher, VLLMTeacher)
+        return TeacherStage(teacher, run.schedule, tmp_path, Ledger())(block)
+
+    def fails_at_last(call: Call) -> Reply:
+        return answer(call) if call.number < 50 else failure(403)
+
+    with openai_server(fails_at_last) as server:
+        with pytest.raises(TeacherError, match="the key is refused"):
+            ask(server)
+        first = server.calls[:50]
+    with openai_server(answer) as server:
+        table = ask(server)
+        second = server.calls
+    sample = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in first]
+    again = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in second]
+    assert not set(sample) & set(again)
+    assert len(sample) + len(again) == PROBLEMS * SAMPLES == table.num_rows
+    assert set(table["completion"].to_pylist()) == {
+        f"def solution():\n    return {n}" for n in range(7)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +172,7 @@ def test_a_budget_ends_rounds_too(undisturbed: Path, tmp_path: Path) -> None:
     assert counts["not_asked"] == PROBLEMS * SAMPLES
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_the_endpoint_failed_is_not_asked_again(
     undisturbed: Path, tmp_path: Path
 ) -> None:
