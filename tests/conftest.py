@@ -113,6 +113,24 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def taught_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student that was taught in seconds, for reading only; the processes of a run share it."""
+    from filelock import FileLock
+    from small_students import taught
+
+    from pad_ray.students.models import save_student
+
+    own = tmp_path_factory.getbasetemp()
+    # xdist gives each process a folder inside the run's own.
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "taught"
+    with FileLock(shared / "taught.lock"):
+        if not folder.exists():
+            save_student(taught("scratch:tiny"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthesis directory for the trainings of `small_trainings`."""
     from small_trainings import write_verified

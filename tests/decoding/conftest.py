@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from small_students import Example, example, misreading, taught
+from small_students import Example, example, misreading
 
 from pad_ray.decoding.solver import Solver
-from pad_ray.students.models import Student
+from pad_ray.students.models import Student, load_student
 
 
 @pytest.fixture(scope="session")
-def student() -> Student:
-    return taught("scratch:tiny")
+def student(taught_folder: Path) -> Student:
+    return load_student(str(taught_folder))
 
 
 @pytest.fixture(scope="session")

@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 from endpoints import KEY, Endpoint, free_port, settings_for
 from ray import serve
-from small_students import Example, example, taught
+from small_students import Example, example
 
 from pad_ray.serving import build
 from pad_ray.serving.keys import hashed
-from pad_ray.students.models import save_student
 
 
 @pytest.fixture(scope="session")
-def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served") / "student"
-    save_student(taught("scratch:tiny"), folder)
-    return folder
+def student_folder(taught_folder: Path) -> Path:
+    return taught_folder
 
 
 @pytest.fixture(scope="session")
