@@ -121,6 +121,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         have_rows, have_columns = self._buffers_R_C_H_D[0].shape[:2]
         if rows <= have_rows and columns <= have_columns:
             return
+        # By a ratio, so that what is copied stays a constant share of what is written.
         more_rows = have_rows if rows <= have_rows else rows + rows // 2
         more_columns = have_columns
         if columns > have_columns:
@@ -145,6 +146,7 @@ def make_cache(config: PretrainedConfig) -> Cache:
 
 def _self_attention(config: PretrainedConfig) -> DynamicCache:
     cache = DynamicCache(config=config)
+    # Recurrent layers stay transformers' own: their state has no columns to grow by.
     cache.layers = [
         layer if isinstance(layer, LinearAttentionCacheLayerMixin) else GrowingLayer()
         for layer in cache.layers

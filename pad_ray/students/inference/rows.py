@@ -171,6 +171,8 @@ class Rows:
         if not recurrent:
             return self._read(tokens, width, output, at_left=uneven)
         if all(layer.is_croppable for layer in recurrent):
+            # Tokens first and padding behind: a convolution must see a row's new tokens right
+            # after its old ones, and its state is then taken from where they end.
             with recorded_convolutions(recurrent):
                 found = self._read(tokens, width, output, at_left=True)
             end_convolutions(recurrent, [len(ids) for ids in tokens])
@@ -287,6 +289,7 @@ class Rows:
     @torch.inference_mode()
     def join(self, other: Rows) -> None:
         """Append the rows of another of the same model; all end in the last column."""
+        # Empty columns can be put before a row, but none of its own can go.
         if other.columns > self.columns:
             self.select(range(len(self)), other.columns)
         for mine, theirs in zip(self._attention(), other._attention(), strict=True):
@@ -321,6 +324,7 @@ class Rows:
         for states, number in recurrent_states(self._cache):
             states[number][where] = states[number][what]
         self._mask_R_C[where] = self._mask_R_C[what]
+        # A row may be source and target at once.
         lengths = list(self.lengths)
         for row, old in zip(to, source, strict=True):
             self.lengths[row] = lengths[old]
