@@ -59,9 +59,18 @@ def scope_of(file: str) -> str:
     return "decoding" if file.startswith("tests/decoding/") else file
 
 
+# What starts a training or the served application: half a dozen processes one after another, each
+# with seconds of imports. On a machine whose cores are busy that is longer than a test may take.
+STARTS_MANY = {"one_worker", "endpoint"}
+STARTING_S = 400
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the served application last: it stays to the session's end, and takes from the cores."""
     items.sort(key=lambda item: item.nodeid.startswith("tests/serving/"))
+    for item in items:
+        if STARTS_MANY & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(STARTING_S))
 
 
 class ByFile(LoadScopeScheduling):
