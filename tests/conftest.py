@@ -108,10 +108,11 @@ def local_ray() -> Iterator[None]:
     """A local Ray with six logical CPUs: room for a resumed flow beside a Serve application."""
     import ray
 
+    from pad_ray.flow.runtime import start_local
+
     # A job that an earlier test ran in this process may have started its own.
     ray.shutdown()
-    ray.init(
-        "local",
+    start_local(
         num_cpus=6,
         object_store_memory=200 * 1024**2,
         include_dashboard=False,

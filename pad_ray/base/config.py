@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 from typing import Any, ClassVar, Generic, TypeVar
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentError, ArgumentParser
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pad_ray.base import errors
@@ -82,7 +82,6 @@ def parse_settings(
     others: list[str] = []
     if rest is not None:
         given, others = _partition(given, {*model.model_fields, "help"} - {rest})
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = _Parser(prog=program, description=model.__doc__, exit_on_error=False)
     if rest is None:
         parser.add_argument("--config", action="config", help="YAML file; flags override it.")

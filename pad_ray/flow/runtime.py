@@ -6,7 +6,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psutil
 import ray
 import ray.data
 
@@ -14,6 +16,9 @@ from pad_ray.base.errors import ResourceError
 from pad_ray.flow.local_cpus import local_cpus
 
 _OBJECT_STORE_BYTES = 512 * 1024**2
+_STARTS = 3
+# What Ray says of a node that did not start in time; the error has no class of its own.
+_LATE = "timed out during startup"
 
 
 def connect() -> None:
@@ -33,8 +38,7 @@ def connect() -> None:
             # must be in the environment before they start.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
             with _silent_stderr():
-                ray.init(
-                    "local",
+                start_local(
                     num_cpus=local_cpus(os.cpu_count() or 1),
                     object_store_memory=_OBJECT_STORE_BYTES,
                     logging_level=logging.ERROR,
@@ -44,6 +48,32 @@ def connect() -> None:
             ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
         raise ResourceError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+
+
+def start_local(**options: Any) -> None:
+    """Start a local Ray and join it; the options are those of `ray.init`.
+
+    Ray gives a node 30 s to start, which is not enough where others keep the cores busy: it is
+    tried again. Raises `ResourceError` when it does not start in three attempts.
+    """
+    driver = psutil.Process()
+    for _ in range(_STARTS):
+        others = set(driver.children())
+        try:
+            ray.init("local", **options)
+            return
+        except Exception as error:
+            if _LATE not in str(error):
+                raise
+            late = error
+            # Ray forgets the processes of a node that was late, and they would go on starting.
+            left = set(driver.children()) - others
+            for process in left:
+                process.kill()
+            psutil.wait_procs(left)
+    raise ResourceError(
+        f"a local Ray did not start in {_STARTS} attempts of 30 s; is this machine busy?"
+    ) from late
 
 
 @contextmanager

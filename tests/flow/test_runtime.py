@@ -1,0 +1,59 @@
+"""A local Ray on a machine that is too busy to start it in time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+import ray
+
+from pad_ray.base.errors import ResourceError
+from pad_ray.flow.runtime import start_local
+
+LATE = "The current node timed out during startup. This could happen because ..."
+
+
+class LateRay:
+    """Stands for `ray.init` on a busy machine: leaves a real process behind where it is late."""
+
+    def __init__(self, late: int) -> None:
+        self.late = late
+        self.calls = 0
+        self.left: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self, address: str, **options: object) -> None:
+        self.calls += 1
+        if self.calls <= self.late:
+            sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+            self.left.append(subprocess.Popen(sleep))
+            raise Exception(LATE)
+
+
+def test_a_node_that_is_late_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    late = LateRay(2)
+    monkeypatch.setattr(ray, "init", late)
+    start_local()
+    assert late.calls == 3
+    assert not any(psutil.pid_exists(process.pid) for process in late.left)
+    assert own.poll() is None
+    own.communicate(b"\n")
+
+
+def test_a_node_that_never_starts_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = LateRay(100)
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(ResourceError, match="did not start in 3 attempts"):
+        start_local()
+    assert late.calls == 3 and not any(psutil.pid_exists(process.pid) for process in late.left)
+
+
+def test_other_errors_of_ray_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(address: str, **options: object) -> None:
+        raise ValueError("no such option")
+
+    monkeypatch.setattr(ray, "init", broken)
+    with pytest.raises(ValueError, match="no such option"):
+        start_local()
