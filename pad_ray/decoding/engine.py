@@ -1,72 +1,47 @@
 """The generation engine: grows hypotheses of many requests together, from one cache.
 
 Each tick is one forward pass that writes a token, or several that were guessed, to every live row,
-whichever request it belongs to. Between ticks, at step borders, rows are forked, dropped and joined
-in one copy; a prefix is never read twice. What a row writes depends on its own text and seed alone.
+whichever request it belongs to. Between ticks rows are forked, dropped and joined in one copy. What
+a row writes depends on its own text and seed alone, so that ways may begin whenever there is a row
+for them, and what had to give up its row may be read or written again.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
 import torch
 
 from pad_ray.decoding.drafts import LONGEST_CONTEXT, Drafts
-from pad_ray.decoding.hypothesis import Hypothesis, Step
-from pad_ray.programs.statements import Scan, scan
+from pad_ray.decoding.growth import Group, Grow, Growth, Line
+from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.decoding.spelling import Speller, left_of
 from pad_ray.students.inference import Rows, all_logits, next_token_logits
-from pad_ray.students.models import Student, tokenise_source
+from pad_ray.students.models import Student, room_beside, tokenise_source
 from pad_ray.verifiers.states import StateHead
 
 # Sampling draws from the likeliest tokens only, which is nearly all of the mass.
 _TOP_TOKENS = 64
-# Guessed tokens that a line hopes for at first, and at most.
-_FIRST_GUESSES = 3
-_MOST_GUESSES = 7
 # Tokens of all rows in one pass, up to which guesses cost little beside the pass itself.
 _MOST_AHEAD = {"cpu": 64, "cuda": 1024}
 # At a border the rows are packed anew where more of them are free, or more columns empty.
 _MOST_FREE = 0.5
 _MOST_GAPS = 48
+# Most ways of a beam fall out of its margin at once.
+_ROWS_OF_A_BEAM = 2
+# Tokens of a prompt that are read at once, so that the states of long ones fit.
+_CHUNK = 1024
 
 
 # The tokens that a line may write next, and for each token read the likeliest to follow it.
 Guess: TypeAlias = Sequence[int]
 Columns: TypeAlias = Sequence[Sequence[tuple[int, float]]]
-
-
-@dataclass(frozen=True)
-class Grow:
-    """Write each start on in up to `width` ways, to the end of a step or of the program.
-
-    temperature: None searches for the likeliest ways (a beam within the step); a number samples,
-        0 takes the likeliest token each time.
-    steps: completed statements a way, where not the whole program is asked for.
-    max_tokens: longest program; longest_step: longest step. What reaches one is `truncated`.
-    seed: names the random stream, with the start's own text and the way's number.
-    keep: hypotheses that will be started from later.
-    ways: the ways' numbers where they are not 0, 1, ...
-    margin: a beam gives up ways that fall so many nats behind the start's likeliest.
-    """
-
-    starts: tuple[Hypothesis, ...]
-    width: int
-    whole: bool
-    temperature: float | None
-    max_tokens: int
-    steps: int = 1
-    longest_step: int = 160
-    seed: str = ""
-    keep: tuple[Hypothesis, ...] = ()
-    ways: tuple[int, ...] = ()
-    margin: float = math.inf
+# A way of a beam: minus its log-probability, its parent's number, place, token, log-probability.
+Ranked: TypeAlias = tuple[float, int, int, int, float]
 
 
 @dataclass
@@ -77,68 +52,8 @@ class Place:
     last: int
 
 
-@dataclass(eq=False)
-class Line:
-    """One row in writing; `last` is the token that its model has not read yet.
-
-    `ends` are the numbers of tokens at which statements ended; `values` what the head says of the
-    states that wrote the tokens, and of states beyond them that came of wrong guesses.
-    """
-
-    row: int
-    last: int
-    scan: Scan
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    done: bool = False
-    finished: bool = False
-    truncated: bool = False
-    chances: Iterator[float] | None = None
-    guesses: int = _FIRST_GUESSES
-
-    @property
-    def logprob(self) -> float:
-        return sum(self.logprobs)
-
-    def fork(self, row: int) -> Line:
-        """Return a copy in another row."""
-        twin = copy.copy(self)
-        twin.row = row
-        twin.ids, twin.logprobs, twin.ends = list(self.ids), list(self.logprobs), list(self.ends)
-        twin.values = list(self.values)
-        return twin
-
-
-@dataclass(eq=False)
-class Group:
-    """The ways in which one start is written on."""
-
-    grow: Grow
-    start: Hypothesis
-    lines: list[Line]
-
-    @property
-    def live(self) -> list[Line]:
-        return [line for line in self.lines if not line.done]
-
-
-@dataclass(eq=False)
-class Growth:
-    """One request in work: a group a start. `written` counts its tokens."""
-
-    grow: Grow
-    groups: list[Group]
-    written: int = 0
-
-    @property
-    def done(self) -> bool:
-        return not any(group.live for group in self.groups)
-
-
 class Engine:
-    """A student that writes for many requests at once; not thread-safe.
+    """A student that writes for many requests at once, in `max_rows` rows; not thread-safe.
 
     `generated` counts the tokens written, those of dropped hypotheses too, `ticks` the forward
     passes that wrote them. With `guess` several tokens of a line may come of one pass, the same
@@ -146,19 +61,25 @@ class Engine:
     made for another.
     """
 
-    def __init__(self, student: Student, guess: bool = True, head: StateHead | None = None) -> None:
+    def __init__(
+        self,
+        student: Student,
+        guess: bool = True,
+        head: StateHead | None = None,
+        max_rows: int | None = None,
+    ) -> None:
         self.student = student
+        self.max_rows = max_rows
         self.generated = self.ticks = 0
         self._drafts = Drafts() if guess else None
-        tokenizer, model = student.tokenizer, student.model
+        self._speller = Speller(student)
+        model = student.model
         self._reader = None if head is None else head.reader(model)
         self._output_ahead = all_logits(model, self._reader)
-        self._pad = int(tokenizer.pad_token_id)
-        self._eos = _end_tokens(student)
-        self._pieces: dict[int, str] = {}
-        self._by_lines = student.card.writes_text
+        self._pad = int(student.tokenizer.pad_token_id)
         self._output = next_token_logits(model, self._reader)
         self._rows: Rows | None = None
+        # What rows hold besides lines: a cache, for a hypothesis without a place is read again.
         self._places: dict[int, Place] = {}
         self._growths: list[Growth] = []
         # Rows that hold nothing any more.
@@ -172,7 +93,15 @@ class Engine:
     @property
     def at_work(self) -> bool:
         """Tell whether there is a token to write."""
-        return any(not growth.done for growth in self._growths)
+        return any(group.live for group in self._groups())
+
+    @property
+    def may_begin(self) -> bool:
+        """Tell whether ways wait that there is a row for now."""
+        groups = self._groups()
+        return any(group.queue for group in groups) and bool(
+            self._chosen(sum(len(group.lines) for group in groups))
+        )
 
     @property
     def idle_share(self) -> float:
@@ -181,45 +110,141 @@ class Engine:
         return 1 - live / max(1, self.rows_in_use)
 
     @property
-    def free_share(self) -> float:
-        """The share of rows that could be dropped at once."""
+    def is_sparse(self) -> bool:
+        """Tell whether so many rows hold nothing that packing the others pays."""
+        return self._free_share >= _MOST_FREE
+
+    @property
+    def _free_share(self) -> float:
         return len(self._free) / max(1, self.rows_in_use)
+
+    @property
+    def _limit(self) -> float:
+        return math.inf if self.max_rows is None else self.max_rows
 
     def _groups(self) -> list[Group]:
         return [group for growth in self._growths for group in growth.groups]
 
     def open(self, sources: Sequence[str]) -> list[Hypothesis]:
-        """Have the student read prompts; return an empty hypothesis each, to be grown."""
-        encodes = self.student.is_encoder_decoder
-        ids = [tokenise_source(self.student.tokenizer, s, encodes) for s in sources]
-        if encodes:
-            start = self.student.model.config.decoder_start_token_id
-            new = Rows(self.student.model, self._output, self._pad, len(ids), ids)
-            lasts = [int(start)] * len(ids)
-        else:
-            new = self._read_prompts([one[:-1] for one in ids])
-            lasts = [one[-1] for one in ids]
-        roots = [Hypothesis() for _ in ids]
+        """Return an empty hypothesis a prompt, to be grown; prompts are read when that begins."""
+        roots = []
+        for source in sources:
+            encodes = self.student.is_encoder_decoder
+            ids = tokenise_source(self.student.tokenizer, source, encodes)
+            room = room_beside(self.student, len(ids))
+            roots.append(Hypothesis(source=tuple(ids), room=room))
+        return roots
+
+    def arrange(
+        self,
+        grows: Sequence[Grow],
+        stopped: Sequence[Growth] = (),
+        held: Sequence[Hypothesis] = (),
+    ) -> list[Growth]:
+        """Between ticks: take up growths, begin what there are rows for; return the new ones.
+
+        `stopped` are growths whose results nobody wants any more. What is neither a start, nor
+        kept by a growth, nor `held`, gives up its row.
+        """
+        self._growths = [g for g in self._growths if not g.done and g not in stopped]
+        begun = [Growth.of(grow) for grow in grows]
+        self._growths += begun
+        lines = [line for group in self._groups() for line in group.lines]
+        chosen = self._chosen(len(lines))
+        starts = {group.start.number: group.start for group, _ in chosen}
+        kept = self._kept(held, chosen, len(lines) + sum(count for _, count in chosen))
+        stay = kept | set(starts)
+        self._places = {n: place for n, place in self._places.items() if n in stay}
+        self._read([start for n, start in starts.items() if n not in self._places], lines)
+        for group, count in chosen:
+            place = self._places[group.start.number]
+            lines += [group.begin(place.row, place.last) for _ in range(count)]
+        self._places = {n: place for n, place in self._places.items() if n in kept}
+        # Those kept come first: who comes first stays, and the others are given copies.
+        self._give_rows([*self._places.values(), *lines])
+        return begun
+
+    def _chosen(self, used: int) -> list[tuple[Group, int]]:
+        """Choose which groups begin how many ways, beside `used` rows; one at least if none does.
+
+        Growths with fewer rows come first, so that none waits for all of another.
+        """
+        waiting = [growth for growth in self._growths if any(g.queue for g in growth.groups)]
+        waiting.sort(key=lambda growth: len(growth.lines))
+        groups = [group for growth in waiting for group in growth.groups if group.queue]
+        # The start of a group that has more ways to begin keeps its row for them.
+        room = self._limit - used - sum(bool(group.lines) for group in groups)
+        chosen: list[tuple[Group, int]] = []
+        for group in groups:
+            is_first = not used and not chosen
+            count, have = len(group.queue), room + bool(group.lines)
+            cost: float = count
+            if group.is_beam:
+                cost = min(_ROWS_OF_A_BEAM, group.grow.width)
+                fits = have >= cost
+            else:
+                count = int(count if count <= have else max(1, have - 1))
+                # The others begin from the start's row later.
+                cost = count + (count < len(group.queue))
+                fits = have >= 1
+            if not fits and not is_first:
+                break
+            chosen.append((group, count))
+            room = have - cost
+        return chosen
+
+    def _kept(
+        self, held: Sequence[Hypothesis], chosen: Sequence[tuple[Group, int]], used: int
+    ) -> set[int]:
+        """Return the numbers of what keeps its row beside `used` others, the most needed first."""
+        groups = self._groups()
+        begins = {id(group): count for group, count in chosen}
+        wanted = [g.start.number for g in groups if len(g.queue) > begins.get(id(g), 0)]
+        wanted += [h.number for group in groups for h in group.found.values()]
+        wanted += [h.number for growth in self._growths for h in growth.grow.keep]
+        wanted += [h.number for h in held]
+        have = self._places.keys() | {group.start.number for group, _ in chosen}
+        found = list(dict.fromkeys(number for number in wanted if number in have))
+        return set(found if math.isinf(self._limit) else found[: max(0, int(self._limit) - used)])
+
+    def _read(self, starts: Sequence[Hypothesis], lines: Sequence[Line]) -> None:
+        """Read hypotheses that have no row, each into one of its own."""
+        if not starts:
+            return
+        new, lasts = self._read_rows(starts)
+        if self._rows is not None and self.rows_in_use + len(starts) > self._limit:
+            self._pack([*self._places.values(), *lines])
         first = self.rows_in_use
         if self._rows is None:
             self._rows = new
         else:
             self._rows.join(new)
-        for row, (root, last) in enumerate(zip(roots, lasts, strict=True), first):
-            self._places[root.number] = Place(row, last)
-        return roots
+        for row, (start, last) in enumerate(zip(starts, lasts, strict=True), first):
+            self._places[start.number] = Place(row, last)
+
+    def _read_rows(self, starts: Sequence[Hypothesis]) -> tuple[Rows, list[int]]:
+        """Return rows that have read hypotheses but for their last tokens, and those."""
+        model = self.student.model
+        if not self.student.is_encoder_decoder:
+            texts = [[*start.source, *start.ids] for start in starts]
+            return self._read_prompts([ids[:-1] for ids in texts]), [ids[-1] for ids in texts]
+        begin = int(model.config.decoder_start_token_id)
+        sources = [list(start.source) for start in starts]
+        rows = Rows(model, self._output, self._pad, len(starts), sources)
+        texts = [[begin, *start.ids] for start in starts]
+        _skim(rows, [ids[:-1] for ids in texts])
+        return rows, [ids[-1] for ids in texts]
 
     def _read_prompts(self, prompts: Sequence[list[int]]) -> Rows:
         """Read prompts; what they all begin with is read once and kept for those that follow."""
         prefix = self._shared_prefix(prompts)
         if prefix is None:
             rows = Rows(self.student.model, self._output, self._pad, len(prompts))
-            rows.skim(prompts)
+            _skim(rows, prompts)
             return rows
         # Rows are read on in place, and the prefix is needed again as it is.
-        rows = copy.deepcopy(prefix[1])
-        rows.select([0] * len(prompts))
-        rows.skim([prompt[len(prefix[0]) :] for prompt in prompts])
+        rows = prefix[1].taken([0] * len(prompts))
+        _skim(rows, [prompt[len(prefix[0]) :] for prompt in prompts])
         return rows
 
     def _shared_prefix(self, prompts: Sequence[list[int]]) -> tuple[list[int], Rows] | None:
@@ -230,29 +255,22 @@ class Engine:
             # Its last tokens may merge with what follows.
             ids = tokenise_source(self.student.tokenizer, text, False)[:-2]
             rows = Rows(self.student.model, self._output, self._pad, 1)
-            rows.skim([ids])
+            _skim(rows, [ids])
             self._prefix = (ids, rows)
         ids = self._prefix[0]
         fits = all(len(p) > len(ids) and p[: len(ids)] == ids for p in prompts)
         return self._prefix if fits else None
 
-    def arrange(self, grows: Sequence[Grow], stopped: Sequence[Growth] = ()) -> list[Growth]:
-        """At a border: begin growths, and drop all rows that none needs; return the new ones.
-
-        A hypothesis that is neither a start of `grows` nor kept by a growth can grow no more.
-        `stopped` are growths whose results nobody wants.
-        """
-        places = self._places
-        self._growths = [g for g in self._growths if not g.done and g not in stopped]
-        begun = [_begin(grow, places) for grow in grows]
-        self._growths += begun
-        groups = self._groups()
-        kept = {h.number: places[h.number] for g in self._growths for h in g.grow.keep}
-        self._places = {number: Place(place.row, place.last) for number, place in kept.items()}
-        lines = [line for group in groups for line in group.lines if not line.finished]
-        # Those kept come first: who comes first stays, and the others are given copies.
-        self._give_rows([*self._places.values(), *lines])
-        return begun
+    def _pack(self, holders: Sequence[Place | Line]) -> None:
+        """Drop all rows but those of the holders, each of which has one of its own then."""
+        assert self._rows is not None
+        self._free = []
+        if not holders:
+            self._rows = None
+            return
+        self._rows.select([holder.row for holder in holders])
+        for row, holder in enumerate(holders):
+            holder.row = row
 
     def _give_rows(self, holders: Sequence[Place | Line]) -> None:
         """Give each holder a row of its own, with what its row holds now; free all others."""
@@ -264,11 +282,8 @@ class Engine:
         self._free = [row for row in range(len(rows)) if row not in used]
         gaps = rows.columns > 1.25 * max(rows.lengths[row] for row in used) + _MOST_GAPS
         # Relative positions count columns, so there must be no gaps.
-        if gaps or self.student.is_encoder_decoder or self.free_share >= _MOST_FREE:
-            rows.select([holder.row for holder in holders])
-            for row, holder in enumerate(holders):
-                holder.row = row
-            self._free = []
+        if gaps or self.student.is_encoder_decoder or self.is_sparse:
+            self._pack(holders)
             return
         seen: set[int] = set()
         twins = []
@@ -314,20 +329,62 @@ class Engine:
             # pays for an empty column as for a token.
             if rows.columns > 1.25 * max(rows.lengths[line.row] for line in live) + _MOST_GAPS:
                 rows.select(range(len(rows)))
+        for group in groups:
+            self._harvest(group)
 
     def _write_all(self, columns: Iterator[tuple[Guess, Columns]]) -> list[int]:
         """Write on every live line; return how many of the tokens that each row read stay."""
         assert self._rows is not None
         kept = [0] * len(self._rows)
+        work = []
         for growth in self._growths:
             for group in growth.groups:
-                read = [line.row for line in group.live]
-                written = self._write(group, list(itertools.islice(columns, len(read))))
-                growth.written += sum(written)
-                self.generated += sum(written)
-                for row, count in zip(read, written, strict=True):
-                    kept[row] = count
+                if group.live:
+                    read = list(itertools.islice(columns, len(group.live)))
+                    ranked = self._ranked(group, read) if group.is_beam else []
+                    work.append((growth, group, read, ranked))
+        self._make_room(
+            [
+                (growth, group, max(0, len(ranked) - len(group.live)))
+                for growth, group, _, ranked in work
+            ]
+        )
+        for growth, group, read, ranked in work:
+            live = group.live
+            if group.is_beam and live:
+                self._write_beam(group, ranked)
+                written = [1] * len(live)
+            else:
+                # None where the group has just given up its rows.
+                written = [
+                    self._write_line(group, line, *column)
+                    for line, column in zip(live, read, strict=False)
+                ]
+            growth.written += sum(written)
+            self.generated += sum(written)
+            for line, count in zip(live, written, strict=True):
+                kept[line.row] = count
         return kept
+
+    def _make_room(self, work: Sequence[tuple[Growth, Group, int]]) -> None:
+        """See to it that beams can have so many more rows.
+
+        Hypotheses that wait give up theirs first; then the groups that came last begin again later.
+        """
+        more = sum(asked for *_, asked in work)
+        spare = len(self._free) + self._limit - self.rows_in_use
+        while spare < more and self._places:
+            _, place = self._places.popitem()
+            self._free.append(place.row)
+            spare += 1
+        for growth, group, asked in reversed(work[1:]):
+            if spare >= more:
+                return
+            rows = [line.row for line in group.lines]
+            growth.written -= group.put_back()
+            self._free += rows
+            spare += len(rows)
+            more -= asked
 
     def _guesses(self, groups: Sequence[Group]) -> list[list[int]]:
         """Return what may be written next on each live line; nothing where a beam is at work.
@@ -338,67 +395,60 @@ class Engine:
         assert rows is not None
         lines = [(group, line) for group in groups for line in group.live]
         # A beam changes parents at every token: what is read ahead of one would be dropped with it.
-        beams = any(group.grow.temperature is None for group in groups)
+        beams = any(group.is_beam for group in groups)
         if self._drafts is None or beams or not rows.reads_ahead:
             return [[] for _ in lines]
         hopes = math.ceil(sum(line.guesses for _, line in lines) / len(lines))
         device = self.student.model.device.type
         most = min(hopes, _MOST_AHEAD.get(device, 64) // len(rows) - 1)
-        return [
-            self._drafts.guess(_written(group, line), min(most, line.guesses))
-            for group, line in lines
-        ]
+        guesses: list[list[int]] = []
+        for group, line in lines:
+            # What is read ahead needs a position of its own.
+            left = left_of(group.grow, group.start, line) - 1
+            count = min(most, line.guesses, left) if group.grow.guess else 0
+            guesses.append(self._drafts.guess(_written(group, line), count))
+        return guesses
 
     @staticmethod
     def _choices(group: Group) -> int:
-        temperature = group.grow.temperature
-        if temperature is None:
+        if group.is_beam:
             return group.grow.width
-        return _TOP_TOKENS if temperature > 0 else 1
-
-    def _write(self, group: Group, columns: Sequence[tuple[Guess, Columns]]) -> list[int]:
-        """Write on a group's live lines; return the tokens of each."""
-        if not columns:
-            return []
-        if group.grow.temperature is None:
-            self._write_beam(group, [options[0] for _, options in columns])
-            return [1] * len(columns)
-        return [
-            self._write_line(group, line, *column)
-            for line, column in zip(group.live, columns, strict=True)
-        ]
+        return _TOP_TOKENS if group.grow.temperature else 1
 
     def _write_line(self, group: Group, line: Line, guessed: Guess, columns: Columns) -> int:
         """Write while it is what was guessed, and the token after that; return how many."""
         for place, choices in enumerate(columns):
-            token, logprob = _drawn(line, choices, group.grow.temperature)
+            token, logprob = line.draw(choices, group.grow.temperature or 0.0)
             self._push(group, line, token, logprob)
             right = place < len(guessed) and token == guessed[place]
             if line.done or not right:
                 break
         if guessed:
-            line.guesses = place + 1 if place < len(guessed) else line.guesses + 2
-            line.guesses = min(line.guesses, _MOST_GUESSES)
+            line.guessed(place + 1, len(guessed))
         return place + 1
 
-    def _write_beam(self, group: Group, options: Sequence[Sequence[tuple[int, float]]]) -> None:
-        """Keep the likeliest ways; a way that is done keeps its row, and the beam narrows."""
+    def _ranked(self, group: Group, columns: Sequence[tuple[Guess, Columns]]) -> list[Ranked]:
+        """Return the likeliest ways to write a beam's live lines on, within its margin."""
         done = [line for line in group.lines if line.done]
-        parents = group.live
+        width = int(min(group.grow.width, self._limit))
         # The whole key decides, so that equal ways are ranked alike in whatever rows they lie.
         ranked = sorted(
             (-(parent.logprob + logprob), number, place, token, logprob)
-            for number, (parent, choices) in enumerate(zip(parents, options, strict=True))
-            for place, (token, logprob) in enumerate(choices)
-        )[: group.grow.width - len(done)]
+            for number, (parent, (_, read)) in enumerate(zip(group.live, columns, strict=True))
+            for place, (token, logprob) in enumerate(read[0])
+        )[: width - len(done)]
         # A way that is done may be the likeliest, so that it sets the bar too.
         bar = min([ranked[0][0], *(-line.logprob for line in done)]) + group.grow.margin
-        ranked = [way for way in ranked if way[0] <= bar]
+        return [way for way in ranked if way[0] <= bar]
+
+    def _write_beam(self, group: Group, ranked: Sequence[Ranked]) -> None:
+        """Write the ranked ways; a way that is done keeps its row, and the beam narrows."""
+        parents = group.live
         numbers = [number for _, number, *_ in ranked]
         childless = [p.row for n, p in enumerate(parents) if n not in numbers]
         twins = [parents[number].row for at, number in enumerate(numbers) if number in numbers[:at]]
         rows = iter(self._copies(twins, childless, len(parents[0].ids) + 1))
-        group.lines = done
+        group.lines = [line for line in group.lines if line.done]
         for at, (_, number, _, token, logprob) in enumerate(ranked):
             row = next(rows) if number in numbers[:at] else parents[number].row
             line = parents[number].fork(row)
@@ -425,92 +475,53 @@ class Engine:
         return [to for to, _ in (*close, *idle)] + made
 
     def _push(self, group: Group, line: Line, token: int, logprob: float) -> None:
-        self._add(group, line, token, logprob)
+        if self._drafts is not None and not self._speller.ends(token):
+            self._drafts.learn(_written(group, line), token)
+        self._speller.add(group.grow, group.start, line, token, logprob)
         # A line that only its step has ended keeps its row: it may be grown from there.
         if line.finished:
             self._free.append(line.row)
 
-    def _add(self, group: Group, line: Line, token: int, logprob: float) -> None:
-        grow = group.grow
-        line.logprobs.append(logprob)
-        line.last = token
-        # Before it is added to the ids: the end is no part of the text, but of its likelihood.
-        if token in self._eos:
-            line.done = line.finished = True
+    def _harvest(self, group: Group) -> None:
+        """Make hypotheses of lines that are done, and of a beam that is; they keep their rows."""
+        done = [line for line in group.lines if line.done]
+        if not done or (group.is_beam and len(done) < len(group.lines)):
             return
-        if self._drafts is not None:
-            self._drafts.learn(_written(group, line), token)
-        line.ids.append(token)
-        piece = self._piece(token)
-        if self._by_lines:
-            ended = "\n" in piece
-        else:
-            line.scan, statements, returned = scan(line.scan, piece)
-            ended = statements > 0
-            line.done = line.finished = returned
-        written = len(line.ids)
-        if ended:
-            line.ends.append(written)
-        if line.done:
-            return
-        if not grow.whole and len(line.ends) >= grow.steps:
-            line.done = True
-        elif len(group.start.ids) + written >= grow.max_tokens or (
-            not grow.whole and written >= grow.longest_step * grow.steps
-        ):
-            line.done = line.finished = line.truncated = True
+        if group.is_beam:
+            done.sort(key=lambda line: -line.logprob)
+        for place, line in enumerate(done):
+            found = self._speller.hypothesis(group.start, line)
+            group.found[place if group.is_beam else line.place] = found
+            if not found.finished:
+                self._places[found.number] = Place(line.row, line.last)
+        group.lines = group.live
 
     def results(self, group: Group) -> list[Hypothesis]:
-        """Return a group's hypotheses, once its growth is done; those unfinished can be grown."""
+        """Return a group's hypotheses by way, or the likeliest first; all, once it is done."""
+        return [group.found[place] for place in sorted(group.found)]
+
+    def cut(self, group: Group) -> list[Hypothesis]:
+        """Return what a group has written so far: what is done, and the rest as `truncated`."""
+        lines = [line for line in group.lines if line.logprobs]
+        if group.is_beam:
+            lines.sort(key=lambda line: -line.logprob)
+        made = [self._speller.hypothesis(group.start, line, cut=True) for line in lines]
+        if group.is_beam:
+            return made or self.results(group)
+        found = group.found | {line.place: way for line, way in zip(lines, made, strict=True)}
+        return [found[place] for place in sorted(found)]
+
+    def stable(self, group: Group) -> Hypothesis | None:
+        """Return the statements of a group's only way that will stand as they are."""
         lines = group.lines
-        if group.grow.temperature is None:
-            lines = sorted(lines, key=lambda line: -line.logprob)
-        return [self._hypothesis(group.start, line) for line in lines]
+        return self._speller.stable(group.start, lines[0]) if len(lines) == 1 else None
 
-    def _hypothesis(self, start: Hypothesis, line: Line) -> Hypothesis:
-        ids = (*start.ids, *line.ids)
-        steps = self._steps(start, line)
-        grown = Hypothesis(
-            (*start.steps, *steps),
-            ids,
-            line.scan,
-            line.finished,
-            line.truncated,
-            start.number,
-            len(steps),
-        )
-        if not grown.finished:
-            self._places[grown.number] = Place(line.row, line.last)
-        return grown
 
-    def _steps(self, start: Hypothesis, line: Line) -> list[Step]:
-        """Cut what a line wrote into steps; what stands below the last end belongs to it."""
-        ends = [*line.ends[:-1], len(line.ids)]
-        if line.ends and self._decoded(line.ids[line.ends[-1] :]).strip():
-            ends = [*line.ends, len(line.ids)]
-        steps = []
-        before, first = start.text, 0
-        for end in ends:
-            text = self._decoded((*start.ids, *line.ids[:end]))
-            if end < len(line.ids) or not line.finished:
-                # A token may hold the next line's indentation too, which belongs to that line.
-                text = text[: len(text.rstrip(" \t"))]
-            # The last step has the logarithm of ending too, where the student ended it.
-            last = len(line.logprobs) if end == len(line.ids) else end
-            logprob = sum(line.logprobs[first:last])
-            logit = line.values[last - 1] if line.values else None
-            steps.append(Step(text[len(before) :], logprob, last - first, logit=logit))
-            before, first = text, last
-        return steps
-
-    def _decoded(self, ids: Sequence[int]) -> str:
-        return str(self.student.tokenizer.decode(list(ids), skip_special_tokens=True))
-
-    def _piece(self, token: int) -> str:
-        piece = self._pieces.get(token)
-        if piece is None:
-            piece = self._pieces[token] = piece_text(self.student.tokenizer, token)
-        return piece
+def _skim(rows: Rows, texts: Sequence[Sequence[int]]) -> None:
+    """Read texts in chunks, all ending together, so that most rows have no gaps."""
+    for back in range(max(map(len, texts), default=0), 0, -_CHUNK):
+        ends = [max(0, len(text) - back + _CHUNK) for text in texts]
+        rows.skim([t[max(0, len(t) - back) : end] for t, end in zip(texts, ends, strict=True)])
 
 
 def _written(group: Group, line: Line) -> Sequence[int]:
@@ -518,55 +529,3 @@ def _written(group: Group, line: Line) -> Sequence[int]:
     if len(line.ids) >= LONGEST_CONTEXT:
         return line.ids
     return (*group.start.ids[-LONGEST_CONTEXT:], *line.ids)
-
-
-def _begin(grow: Grow, places: dict[int, Place]) -> Growth:
-    groups = []
-    for start in grow.starts:
-        place = places[start.number]
-        count = 1 if grow.temperature is None else grow.width
-        lines = [Line(place.row, place.last, start.scan) for _ in range(count)]
-        if grow.temperature:
-            for number, line in zip(grow.ways or range(grow.width), lines, strict=True):
-                line.chances = _chances(grow, start, number)
-        groups.append(Group(grow, start, lines))
-    return Growth(grow, groups)
-
-
-def _drawn(
-    line: Line, choices: Sequence[tuple[int, float]], temperature: float | None
-) -> tuple[int, float]:
-    if line.chances is None or not temperature:
-        return choices[0]
-    # One number a token, whatever was drawn before: a line draws alike alone and in a batch.
-    logprobs = np.array([logprob for _, logprob in choices])
-    weights = np.exp((logprobs - logprobs[0]) / temperature)
-    reached = np.cumsum(weights)
-    place = int(np.searchsorted(reached, next(line.chances) * reached[-1], side="right"))
-    return choices[min(place, len(choices) - 1)]
-
-
-def _chances(grow: Grow, start: Hypothesis, number: int) -> Iterator[float]:
-    """Yield numbers in [0, 1) that depend on the seed, the start's text and the way's number."""
-    # Not the engine's own stream: what is drawn must not depend on what else is in work.
-    key = f"{grow.seed}\0{start.text}\0{number}".encode()
-    seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
-    random = np.random.Generator(np.random.Philox(key=seed))
-    while True:
-        yield from random.random(64)
-
-
-def _end_tokens(student: Student) -> frozenset[int]:
-    given = student.model.generation_config.eos_token_id
-    listed = given if isinstance(given, list) else [given]
-    return frozenset(t for t in (*listed, student.tokenizer.eos_token_id) if t is not None)
-
-
-def piece_text(tokenizer: object, token: int) -> str:
-    """Return what a token adds to the text; a piece of a character may come out as marks."""
-    name = tokenizer.convert_ids_to_tokens(token)  # type: ignore[attr-defined]
-    if name is None:
-        return ""
-    if "\u2581" in name:  # SentencePiece's space, which decoding one token would drop
-        return str(name.replace("\u2581", " "))
-    return str(tokenizer.decode([token]))  # type: ignore[attr-defined]

@@ -34,7 +34,8 @@ class Hypothesis:
 
     `finished` says that it has returned, or the student has ended it; `truncated` that it ran out
     of tokens first. `number` is unique in this process; `parent` is that of the hypothesis that it
-    grew from by its last `fresh` steps, -1 for an empty one.
+    grew from by its last `fresh` steps, -1 for an empty one. `source` are the tokens of its prompt,
+    `room` those that the student's context has beside them (None: without a limit).
     """
 
     steps: tuple[Step, ...] = ()
@@ -44,6 +45,8 @@ class Hypothesis:
     truncated: bool = False
     parent: int = -1
     fresh: int = 0
+    source: tuple[int, ...] = ()
+    room: int | None = None
     number: int = field(default_factory=lambda: next(_numbers))
 
     @property

@@ -28,8 +28,10 @@ def ask(settings: AskSettings) -> Solution:
     if outcome is not None and outcome.status != "ok":
         reason = ": ".join(part for part in (outcome.error_type, outcome.message) if part)
         console.print(f"no answer: {outcome.status} {reason}", markup=False)
+    elif not solution.finished:
+        console.print("no answer: what was written is not finished")
     elif outcome is None and solution.answer is None:
-        console.print("no answer: the text states none")
+        console.print("no answer: none can be read from what was written")
     else:
         console.print(f"answer: {solution.answer}", markup=False)
     if solution.truncated:

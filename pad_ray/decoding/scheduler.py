@@ -1,49 +1,70 @@
 """Answers the requests of many searches at once: one engine, one batch a scorer, one sandbox call.
 
-A search joins at the next step border and leaves when it is done, cancelled or out of budget;
-others are not delayed by more than a step.
+Its unit is the tick, one pass of the student: between two of them searches join where there are
+rows, end where they are cancelled, late or out of budget, and go on where they have what they asked
+for. Scorers and the sandbox work in a thread beside the ticks of those who do not wait for them.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pad_ray.decoding.engine import Engine, Grow, Growth
+from pad_ray.decoding.engine import Engine
+from pad_ray.decoding.growth import Grow, Growth
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Open, Request, Run, Search, Trail, Verify, with_scores
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES, Strategy
-from pad_ray.sandbox import Sandbox
+from pad_ray.programs.extraction import extract_program
+from pad_ray.sandbox import Outcome, Sandbox
 from pad_ray.students.models import prompt_fits
 from pad_ray.verifiers.base import Candidate, StepScorer
 
-# Where so many rows write nothing any more, stopping to let their searches go on pays.
+_log = logging.getLogger(__name__)
+
+# Scorers cost less a program in a batch: they are asked once so many rows wait for them, or one
+# search has waited for so many ticks.
 _IDLE_SHARE = 0.3
-# Where this share of rows is of no use any more, the others are packed anew.
-_WASTED_SHARE = 0.5
+_PATIENCE_TICKS = 2
+# How long a step may wait for scorers and the sandbox where nothing else is to be done.
+_WAIT_S = 0.05
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
-    """One search: its trail, and where it stands."""
+    """One search: its trail, and where it stands.
+
+    `truncated` says that its budget or its deadline ended it, `error` what did if nothing else
+    should have. `held` are the hypotheses that it may grow next.
+    """
 
     number: int
     source: str
     trail: Trail
     strategy: Strategy
     on_done: Callable[[Job], None] | None = None
+    deadline: float = math.inf
     search: Search | None = None
     request: Request | None = None
     growth: Growth | None = None
-    started: float = field(default_factory=time.monotonic)
+    held: list[Hypothesis] = field(default_factory=list)
+    admitted: float = math.inf
+    asked: int = 0
     spent: int = 0
+    streamed: int = 0
     done: bool = False
     cancelled: bool = False
     truncated: bool = False
+    ending: bool = False
+    closing: bool = False
     error: Exception | None = None
 
     @property
@@ -55,31 +76,37 @@ class Job:
         """Tokens written for it so far, those of dropped hypotheses too."""
         return self.spent + (0 if self.growth is None else self.growth.written)
 
-    def over_budget(self) -> bool:
-        """Tell whether it has used up its tokens or its time."""
+    def is_over(self, now: float) -> bool:
+        """Tell whether it has used up its tokens or its time, or its caller's."""
         s = self.settings
-        late = s.budget_s is not None and time.monotonic() - self.started >= s.budget_s
-        return late or (s.budget_tokens is not None and self.tokens >= s.budget_tokens)
+        if now >= self.deadline or (s.budget_s is not None and now - self.admitted >= s.budget_s):
+            return True
+        return s.budget_tokens is not None and self.tokens >= s.budget_tokens
 
 
 class Scheduler:
-    """Runs searches; not thread-safe. `seconds` says where the time went."""
+    """Runs searches; not thread-safe; close it. `seconds` says where the time went.
+
+    Those of scorers and the sandbox pass beside those of the student.
+    """
 
     def __init__(
-        self,
-        engine: Engine,
-        scorers: Mapping[str, StepScorer],
-        sandbox: Sandbox | None,
-        max_rows: int = 64,
+        self, engine: Engine, scorers: Mapping[str, StepScorer], sandbox: Sandbox | None
     ) -> None:
         self.engine = engine
         self.seconds = dict.fromkeys(("generate", "arrange", *scorers, "run"), 0.0)
         self._scorers = scorers
         self._sandbox = sandbox
-        self._max_rows = max_rows
         self._waiting: list[Job] = []
         self._jobs: list[Job] = []
         self._numbers = itertools.count()
+        self._ticks = 0
+        self._tick_s = 0.0
+        self._stopped: list[Growth] = []
+        self._judges = ThreadPoolExecutor(1, thread_name_prefix="judges")
+        self._asked: Future[list[tuple[Job, Any]]] | None = None
+        # Searches that scorers should forget, once they are not asked.
+        self._ended: list[int] = []
 
     def submit(
         self,
@@ -87,13 +114,15 @@ class Scheduler:
         trail: Trail,
         strategy: Strategy | None = None,
         on_done: Callable[[Job], None] | None = None,
+        deadline: float = math.inf,
     ) -> Job:
         """Queue a search for the answer to the trail's question; `source` is its prompt.
 
-        `strategy` is used in place of the one that the trail's settings name.
+        `strategy` is used in place of the one that the trail's settings name. `deadline`
+        (`time.monotonic`) counts the time in the queue too, the settings' budgets do not.
         """
         chosen = strategy or STRATEGIES[trail.settings.strategy]
-        job = Job(next(self._numbers), source, trail, chosen, on_done)
+        job = Job(next(self._numbers), source, trail, chosen, on_done, deadline)
         self._waiting.append(job)
         return job
 
@@ -103,96 +132,201 @@ class Scheduler:
         return not self._waiting and not self._jobs
 
     def step(self) -> None:
-        """Work until the next step border at most."""
+        """Do what there is to do between two ticks, and tick once."""
+        self._end_what_is_over()
         self._admit()
         self._answer()
-        stopped = self._stop()
-        growing = [job for job in self._jobs if isinstance(job.request, Grow)]
-        fresh = [job for job in growing if job.growth is None]
-        if fresh or stopped or not self._jobs or self.engine.free_share >= _WASTED_SHARE:
-            with self._timed("arrange"):
-                grows = [job.request for job in fresh if isinstance(job.request, Grow)]
-                begun = self.engine.arrange(grows, stopped)
-            for job, growth in zip(fresh, begun, strict=True):
-                job.growth = growth
-        with self._timed("generate"):
-            self._write()
-        self._collect()
+        self._arrange()
+        if self.engine.at_work:
+            started = time.perf_counter()
+            with self._timed("generate"):
+                self.engine.tick()
+            self._tick_s = time.perf_counter() - started
+            self._ticks += 1
+            self._collect()
+        if self.idle:
+            # Rows and what scorers remember are let go of, though no step may follow.
+            self._arrange()
+            if self._asked is None:
+                self._forget(self._ended)
+                self._ended = []
 
     def run(self) -> None:
         """Work until all searches are done."""
         while not self.idle:
             self.step()
 
+    def close(self) -> None:
+        """Give up all searches; waits for scorers and sandbox to end what they are at."""
+        self._judges.shutdown(wait=True, cancel_futures=True)
+        numbers = [*self._ended, *(job.number for job in self._jobs)]
+        for job in (*self._waiting, *self._jobs):
+            job.done = job.cancelled = True
+        self._waiting, self._jobs, self._asked = [], [], None
+        self._forget(numbers)
+
+    def _end_what_is_over(self) -> None:
+        now = time.monotonic()
+        for job in [j for j in self._waiting if j.cancelled or now >= j.deadline]:
+            self._waiting.remove(job)
+            job.truncated = not job.cancelled
+            self._end(job)
+        for job in list(self._jobs):
+            if job.cancelled:
+                self._end(job)
+            elif not job.ending and job.is_over(now):
+                job.ending = True
+                self._cut(job)
+
+    def _cut(self, job: Job) -> None:
+        """Answer a search that writes with what it has written, or end one that was about to."""
+        if job.growth is not None:
+            job.truncated = True
+            found = [self.engine.cut(group) for group in job.growth.groups]
+            self._stopped.append(job.growth)
+            self._resume(job, found)
+        elif isinstance(job.request, Grow):
+            self._refuse(job)
+
+    def _refuse(self, job: Job) -> None:
+        """End a search that asks for more than its budget."""
+        assert job.search is not None
+        job.truncated = True
+        job.search.close()
+        self._close(job)
+
     def _admit(self) -> None:
         """Start as many waiting searches as there are rows for, in order; one at least."""
-        used = sum(job.settings.rows_at_work for job in self._jobs)
-        joining: list[Job] = []
+        most = self.engine.max_rows
+        # So that no search has all rows: others share them with it.
+        largest = math.inf if most is None else max(1, most // 2)
+        used = sum(min(job.settings.rows_at_work, largest) for job in self._jobs)
         while self._waiting:
-            job = self._waiting[0]
-            if used and used + job.settings.rows_at_work > self._max_rows:
-                break
-            used += job.settings.rows_at_work
-            joining.append(self._waiting.pop(0))
-        joining = [job for job in joining if not self._ended(job)]
-        if not joining:
-            return
-        with self._timed("generate"):
-            roots = self.engine.open([job.source for job in joining])
-        for job, root in zip(joining, roots, strict=True):
-            job.search = job.strategy(job.trail, root)
+            wanted = min(self._waiting[0].settings.rows_at_work, largest)
+            if most is not None and used and used + wanted > most:
+                return
+            used += wanted
+            job = self._waiting.pop(0)
+            job.admitted = time.monotonic()
             self._jobs.append(job)
+            (root,) = self.engine.open([job.source])
+            job.search = job.strategy(job.trail, root)
+            job.held = [root]
             self._resume(job, None)
 
     def _resume(self, job: Job, answer: Any) -> None:
         """Send a search its answer and take its next request, or end it."""
         assert job.search is not None
+        if job.growth is not None:
+            job.spent += job.growth.written
+            job.growth = None
+        job.ending = job.ending or job.is_over(time.monotonic())
+        job.asked = self._ticks
         try:
-            if job.growth is not None:
-                job.spent += job.growth.written
-                job.growth = None
             job.request = job.search.send(answer)
         except StopIteration:
-            self._end(job)
+            self._close(job)
+        except Exception as error:
+            self._fail(job, error)
+        else:
+            if job.ending and isinstance(job.request, Grow | Open):
+                self._refuse(job)
+
+    def _close(self, job: Job) -> None:
+        """Have the answer's program run where it was not yet, and end the search."""
+        trail = job.trail
+        job.closing, job.request = True, None
+        if trail.is_answered and trail.outcome is None and not trail.reads_text:
+            assert trail.best is not None
+            program = extract_program(trail.best.text)
+            if program is not None and self._sandbox is not None:
+                job.request = Run((program,))
+                return
+        self._end(job)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """End one search by an error; the others go on."""
+        _log.error("a search failed: %s", job.trail.question[:80], exc_info=error)
+        job.error = error
+        self._end(job)
 
     def _end(self, job: Job) -> None:
         job.done, job.request = True, None
         if job.search is not None:
             job.search.close()
+        if job.growth is not None:
+            job.spent += job.growth.written
+            self._stopped.append(job.growth)
+            job.growth = None
         if job in self._jobs:
             self._jobs.remove(job)
+            self._ended.append(job.number)
         if job.trail.best is not None and not job.cancelled:
             job.trail.settle([job.trail.best])
-        for scorer in self._scorers.values():
-            scorer.forget(job.number)
         if job.on_done is not None:
             job.on_done(job)
 
-    def _ended(self, job: Job) -> bool:
-        """End a search that is cancelled or out of budget; what it offered last is its answer."""
-        if not job.cancelled and not job.over_budget():
-            return False
-        job.truncated = not job.cancelled
-        self._end(job)
-        return True
-
-    def _stop(self) -> list[Growth]:
-        """End searches whose budget is over; return their growths."""
-        ended = [job for job in list(self._jobs) if self._ended(job)]
-        return [job.growth for job in ended if job.growth is not None]
-
     def _answer(self) -> None:
-        """Answer all that asks for something else than growing, each kind in one batch."""
+        """Answer what asks for something else than growing; ask scorers and sandbox together."""
         while True:
-            asking = [job for job in self._jobs if not isinstance(job.request, Grow)]
-            asking = [job for job in asking if not self._ended(job)]
-            if not asking:
+            self._take_answers()
+            for job in [job for job in self._jobs if isinstance(job.request, Open)]:
+                self._open(job)
+            if any(isinstance(job.request, Open) for job in self._jobs):
+                continue
+            if self._asked is None:
+                self._ask()
+            if self._asked is None or not self._wait(self._asked):
                 return
-            for kind, answer in ((Verify, self._verify), (Run, self._run), (Open, self._open)):
-                jobs = [job for job in asking if isinstance(job.request, kind)]
-                if jobs:
-                    for job, result in zip(jobs, answer(jobs), strict=True):
-                        self._resume(job, result)
+
+    def _wait(self, asked: Future[Any]) -> bool:
+        """Wait for scorers and sandbox as long as that delays nobody; tell whether they answered.
+
+        What they answer within a tick's time goes on together with the others.
+        """
+        busy = self.engine.at_work or any(isinstance(job.request, Grow) for job in self._jobs)
+        wait([asked], self._tick_s if busy else _WAIT_S)
+        return asked.done()
+
+    def _take_answers(self) -> None:
+        if self._asked is None or not self._asked.done():
+            return
+        answers, self._asked = self._asked.result(), None
+        for job, answer in answers:
+            if job.done:
+                continue
+            if isinstance(answer, _Failure):
+                self._fail(job, answer.error)
+            elif job.closing:
+                (job.trail.outcome,) = answer
+                self._end(job)
+            else:
+                self._resume(job, answer)
+
+    def _ask(self) -> None:
+        """Ask scorers and sandbox for all that wait for them, where that is enough to pay."""
+        jobs = [job for job in self._jobs if isinstance(job.request, Verify | Run)]
+        if not jobs:
+            return
+        late = any(self._ticks - job.asked >= _PATIENCE_TICKS for job in jobs)
+        writing = self.engine.at_work
+        if writing and not late and self.engine.idle_share < _IDLE_SHARE:
+            return
+        ended, self._ended = self._ended, []
+        self._asked = self._judges.submit(self._judged, jobs, ended)
+
+    def _judged(self, jobs: Sequence[Job], ended: Sequence[int]) -> list[tuple[Job, Any]]:
+        """Answer requests, in the judges' thread."""
+        self._forget(ended)
+        found: list[tuple[Job, Any]] = []
+        kinds: tuple[tuple[type, Callable[..., Any]], ...] = (
+            (Verify, self._verify),
+            (Run, self._run),
+        )
+        for kind, answer in kinds:
+            asking = [job for job in jobs if isinstance(job.request, kind)]
+            found += _each(asking, answer)
+        return found
 
     def _verify(self, jobs: Sequence[Job]) -> list[tuple[Hypothesis, ...]]:
         judged = {job.number: list(_to_verify(job)) for job in jobs}
@@ -209,55 +343,90 @@ class Scheduler:
                 ]
         return [tuple(judged[job.number]) for job in jobs]
 
-    def _run(self, jobs: Sequence[Job]) -> list[list[Any]]:
+    def _run(self, jobs: Sequence[Job]) -> list[list[Outcome]]:
         programs = [job.request.programs for job in jobs if isinstance(job.request, Run)]
         assert self._sandbox is not None, "this scheduler runs no programs"
         with self._timed("run"):
             outcomes = iter(self._sandbox.run([text for texts in programs for text in texts]))
         return [[next(outcomes) for _ in texts] for texts in programs]
 
-    def _open(self, jobs: Sequence[Job]) -> list[Hypothesis | None]:
-        sources = [job.request.source for job in jobs if isinstance(job.request, Open)]
-        fit = [prompt_fits(self.engine.student, source) for source in sources]
-        opened = [source for source, fits in zip(sources, fit, strict=True) if fits]
-        roots = iter(self.engine.open(opened) if opened else ())
-        return [next(roots) if fits else None for fits in fit]
+    def _forget(self, numbers: Sequence[int]) -> None:
+        for scorer in self._scorers.values():
+            for number in numbers:
+                scorer.forget(number)
 
-    def _write(self) -> None:
-        """Tick until enough searches have what they asked for, or one is out of budget."""
-        while self.engine.at_work:
-            self.engine.tick()
-            finished = False
-            for job in self._jobs:
-                finished = finished or (job.growth is not None and job.growth.done)
-                if job.over_budget() or job.cancelled:
-                    return
-            if self.engine.free_share >= _WASTED_SHARE:
-                return
-            if finished and (self._waiting or self.engine.idle_share >= _IDLE_SHARE):
-                return
+    def _open(self, job: Job) -> None:
+        assert isinstance(job.request, Open)
+        source = job.request.source
+        root = None
+        if prompt_fits(self.engine.student, source):
+            (root,) = self.engine.open([source])
+            job.held.append(root)
+        self._resume(job, root)
+
+    def _arrange(self) -> None:
+        """Begin what searches want written, and let go of what none needs."""
+        fresh = [job for job in self._jobs if isinstance(job.request, Grow) and job.growth is None]
+        stopped, self._stopped = self._stopped, []
+        engine = self.engine
+        if not (fresh or stopped or engine.may_begin or engine.is_sparse):
+            return
+        starting = set(map(id, fresh))
+        held = [h for job in self._jobs if id(job) not in starting for h in job.held]
+        with self._timed("arrange"):
+            grows = [job.request for job in fresh if isinstance(job.request, Grow)]
+            begun = engine.arrange(grows, stopped, held)
+        for job, growth in zip(fresh, begun, strict=True):
+            job.growth, job.held, job.streamed = growth, [], 0
 
     def _collect(self) -> None:
+        """Hand out what was written by the last tick."""
         for job in list(self._jobs):
             growth = job.growth
-            if growth is not None and growth.done:
-                self._resume(job, [self.engine.results(group) for group in growth.groups])
+            if growth is None:
+                continue
+            if growth.done:
+                found = [self.engine.results(group) for group in growth.groups]
+                job.held = [*growth.grow.keep, *(h for f in found for h in f if not h.finished)]
+                self._resume(job, found)
+            elif growth.grow.stands and job.trail.on_settled is not None:
+                self._stream(job, growth)
 
-    def _timed(self, what: str) -> _Timed:
-        return _Timed(self.seconds, what)
+    def _stream(self, job: Job, growth: Growth) -> None:
+        """Report statements of a program that will stand, as they are written."""
+        ends = sum(len(line.ends) for line in growth.lines)
+        if ends > job.streamed:
+            job.streamed = ends
+            stable = self.engine.stable(growth.groups[0])
+            if stable is not None:
+                job.trail.settle([stable])
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.perf_counter() - started
 
 
-class _Timed:
-    """Adds the time of a block to a sum."""
+@dataclass(frozen=True)
+class _Failure:
+    """An error in place of an answer."""
 
-    def __init__(self, sums: dict[str, float], what: str) -> None:
-        self._sums, self._what = sums, what
+    error: Exception
 
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
 
-    def __exit__(self, *_: object) -> None:
-        self._sums[self._what] += time.perf_counter() - self._started
+def _each(jobs: Sequence[Job], answer: Callable[..., Sequence[Any]]) -> list[tuple[Job, Any]]:
+    """Answer jobs in one batch, or where that fails one by one, so that an error is its job's."""
+    if not jobs:
+        return []
+    try:
+        return list(zip(jobs, answer(jobs), strict=True))
+    except Exception as error:
+        if len(jobs) == 1:
+            return [(jobs[0], _Failure(error))]
+    return [pair for job in jobs for pair in _each([job], answer)]
 
 
 def _to_verify(job: Job) -> tuple[Hypothesis, ...]:

@@ -3,6 +3,10 @@
 A strategy is a generator: it yields a request, is sent the answer, and returns when it is done.
 The scheduler answers the requests of many searches at once, so that a strategy is written as if
 it were alone, and its results never depend on others.
+
+When a search's budget ends, a growth is answered by what is written: what is finished as it is, the
+rest `truncated`, and ways that have no token yet are missing. What the strategy makes of that it
+offers; it may still have programs judged and run, and is closed when it asks to write more.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, TypeAlias, TypeVar
 
-from pad_ray.decoding.engine import Grow
+from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.programs.canonical import normalise_program
@@ -40,6 +44,9 @@ class Run:
 
     programs: tuple[str, ...]
 
+
+# Why a program lost that ended before its last token.
+OUT_OF_TOKENS = "ran out of tokens"
 
 Request: TypeAlias = Grow | Open | Verify | Run
 T = TypeVar("T")
@@ -88,8 +95,16 @@ class Trail:
     settled: int = 0
 
     def offer(self, hypothesis: Hypothesis, outcome: Outcome | None = None) -> None:
-        """Make this the best program so far; `outcome` where it has been run."""
+        """Make this the best program so far; `outcome` where it has been run.
+
+        One that is not finished, or ran out of tokens, is no answer: it is shown as partial.
+        """
         self.best, self.outcome = hypothesis, outcome
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether the best program so far is a whole one."""
+        return self.best is not None and self.best.finished and not self.best.truncated
 
     def settle(self, hopeful: Sequence[Hypothesis]) -> None:
         """Report the new steps that all programs which may still win have in common."""
@@ -158,7 +173,7 @@ def _log(score: float) -> float:
 
 def is_cut(hypothesis: Hypothesis) -> bool:
     """Tell whether execution has shown that the program cannot go on."""
-    return hypothesis.steps[-1].scores.get("execution") == 0.0
+    return bool(hypothesis.steps) and hypothesis.steps[-1].scores.get("execution") == 0.0
 
 
 def key_of(hypothesis: Hypothesis) -> str:
@@ -185,6 +200,7 @@ def grow(
     temperature: float | None,
     stream: str = "",
     keep: Sequence[Hypothesis] = (),
+    stands: bool = False,
 ) -> Grow:
     """Return the request to write on, within the settings' limits."""
     return Grow(
@@ -198,4 +214,18 @@ def grow(
         f"{settings.search_seed}/{stream}",
         tuple(keep),
         margin=math.inf if whole else settings.margin,
+        # Where a budget ends must not depend on what could be guessed.
+        guess=settings.budget_tokens is None,
+        stands=stands,
     )
+
+
+def write(
+    trail: Trail, start: Hypothesis, *, keep: Sequence[Hypothesis] = (), stands: bool = False
+) -> Part[Hypothesis | None]:
+    """Write one program greedily; return None where the budget ended before its first token."""
+    settings = trail.settings
+    (found,) = yield grow(
+        settings, [start], 1, whole=True, temperature=0.0, keep=keep, stands=stands
+    )
+    return found[0] if found else None

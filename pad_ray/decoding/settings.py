@@ -75,9 +75,10 @@ class SearchSettings(Settings):
     longest_step: int = Field(160, ge=1)
     """Longest step, in tokens."""
     budget_tokens: int | None = Field(None, ge=1)
-    """Tokens that a question may cost; then the best so far is returned, marked truncated."""
+    """Tokens that a question may cost; then the best that is finished, or what there is without an
+    answer, is returned, marked truncated."""
     budget_s: float | None = Field(None, gt=0)
-    """Seconds that a question may take; then the best so far is returned, marked truncated."""
+    """Seconds that a question may take from when its search begins; then as for tokens."""
     search_seed: int = 0
     """Of all sampling, with the question's own text."""
 

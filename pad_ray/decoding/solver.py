@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from pad_ray.base.config import validate
-from pad_ray.base.errors import ConfigError
+from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job, Scheduler
@@ -36,16 +37,20 @@ from pad_ray.verifiers.states import StateScorer
 
 @dataclass(frozen=True)
 class Solution:
-    """An answered question.
+    """An answered question, a part of an answer, or why there is none.
 
-    text: what the student wrote; program: what could be read from it (None for a
-        student of texts or where there is none).
+    text: what the student wrote; program: what could be read from it (None for a student of
+        texts, where there is none, and where the text is not finished).
     steps: its statements, each with log-probability (nats), tokens and scores.
     outcome: the sandbox's verdict; answer: the program's value, or what a text states.
     strategy, tokens: how it was searched, and the tokens that this took, dropped ones too.
-    truncated: whether tokens or time ran out first.
+    truncated: whether tokens, time or the student's context ran out before the search was done;
+        its answer is the best of what was finished by then.
     tree: all that was proposed, for strategies that choose; notes: what the strategy counted, such
-        as the `attempts` of repair: each program with its outcome.
+        as the `attempts` of repair, each program with its outcome, or that `stepwise` met a
+        `dead_end`.
+    error: why this question could not be searched; others are not affected.
+    finished: whether the text is whole.
     """
 
     question: str
@@ -59,12 +64,25 @@ class Solution:
     truncated: bool = False
     tree: tuple[Node, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    finished: bool = True
+
+    @property
+    def state(self) -> Literal["finished", "partial", "failed"]:
+        """Whether there is a whole program (it may still have failed to run), or a part, or none.
+
+        A part has no answer.
+        """
+        if self.error is not None:
+            return "failed"
+        return "finished" if self.finished else "partial"
 
 
 class Solver:
-    """A loaded student with scorers and a sandbox of its own; close it, or use it with `with`.
+    """A loaded student with scorers and a sandbox; close it, or use it with `with`.
 
-    `max_rows` bounds the programs that are in writing at a time. Not thread-safe.
+    The sandbox is its own unless one is given. `max_rows` bounds the programs that are in writing
+    at a time. Not thread-safe.
     """
 
     def __init__(
@@ -74,18 +92,20 @@ class Solver:
         *,
         scorers: Mapping[str, StepScorer] | ScorerSettings | None = None,
         max_rows: int = 64,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.student = student
-        self.sandbox = Sandbox(limits or Limits())
+        self._owns_sandbox = sandbox is None
+        self.sandbox = Sandbox(limits or Limits()) if sandbox is None else sandbox
         try:
             given = ScorerSettings() if scorers is None else scorers
             if isinstance(given, ScorerSettings):
                 given = load_scorers(given, self.sandbox, student.model.device)
             self.scorers = given
             self._max_rows = max_rows
-            self.reset()
+            self.engine, self.scheduler = self._begun()
         except BaseException:
-            self.sandbox.close()
+            self._close_sandbox()
             raise
 
     @classmethod
@@ -108,87 +128,134 @@ class Solver:
     def solve(
         self, question: str, *, settings: SearchSettings | None = None, **changes: Any
     ) -> Solution:
-        """Answer one question; `changes` are fields of `SearchSettings`, such as `strategy`."""
-        return self.solve_batch([question], settings=settings, **changes)[0]
+        """Answer one question; `changes` are fields of `SearchSettings`, such as `strategy`.
+
+        Raises `ConfigError` for a question or settings that this student cannot serve.
+        """
+        job = self.submit(question, _changed(settings, changes))
+        self._run()
+        if job.error is not None:
+            raise job.error
+        return self.solution(job)
 
     def solve_batch(
         self, questions: Sequence[str], *, settings: SearchSettings | None = None, **changes: Any
     ) -> list[Solution]:
-        """Answer questions together; each answer is what `solve` gives for it alone."""
-        search = settings or SearchSettings()
-        if changes:
-            search = validate(SearchSettings, {**search.model_dump(), **changes})
-        jobs = [self.submit(question, search) for question in questions]
+        """Answer questions together; each answer is what `solve` gives for it alone.
+
+        What is wrong with one question is its solution's `error`. Raises `ConfigError` for settings
+        that this student cannot serve.
+        """
+        search = _changed(settings, changes)
+        self._check(search)
+        jobs: list[Job | ConfigError] = []
+        for question in questions:
+            try:
+                jobs.append(self.submit(question, search))
+            except ConfigError as error:
+                jobs.append(error)
+        self._run()
+        return [
+            _failed(question, search, job) if isinstance(job, ConfigError) else self.solution(job)
+            for question, job in zip(questions, jobs, strict=True)
+        ]
+
+    def _run(self) -> None:
         try:
             self.scheduler.run()
         except BaseException:
             self.reset()
             raise
-        return self.solutions(jobs)
 
     def reset(self) -> None:
         """Forget all searches with their rows, after an error in the midst of them."""
+        self.scheduler.close()
+        self.engine, self.scheduler = self._begun()
+
+    def _begun(self) -> tuple[Engine, Scheduler]:
         value = self.scorers.get("value")
         head = value.head if isinstance(value, StateScorer) else None
-        self.engine = Engine(self.student, head=head)
-        self.scheduler = Scheduler(self.engine, self.scorers, self.sandbox, self._max_rows)
+        engine = Engine(self.student, head=head, max_rows=self._max_rows)
+        return engine, Scheduler(engine, self.scorers, self.sandbox)
 
-    def submit(self, question: str, settings: SearchSettings, **hooks: Any) -> Job:
-        """Queue a question with the scheduler; `hooks` are those of its trail and `on_done`.
+    def submit(
+        self,
+        question: str,
+        settings: SearchSettings,
+        *,
+        on_done: Callable[[Job], None] | None = None,
+        deadline: float = math.inf,
+        **hooks: Any,
+    ) -> Job:
+        """Queue a question with the scheduler; `hooks` are those of its trail.
 
-        Raises `ConfigError` for a question or settings that this student cannot serve.
+        `deadline` (`time.monotonic`) counts the time in the queue. Raises `ConfigError` for a
+        question or settings that this student cannot serve.
         """
+        self._check(settings)
         source = self._source(question)
+        trail = Trail(question, settings, self.student.card.writes_text, **hooks)
+        return self.scheduler.submit(source, trail, on_done=on_done, deadline=deadline)
+
+    def _check(self, settings: SearchSettings) -> None:
         if self.student.card.writes_text:
             check_text_search(settings)
         for name in settings.weights.scorers():
             if name in MODELLED and name not in self.scorers and _judges(settings):
                 raise ConfigError(f"weights.{name}: needs scorers.{name}, which names its model")
-        on_done = hooks.pop("on_done", None)
-        trail = Trail(question, settings, self.student.card.writes_text, **hooks)
-        return self.scheduler.submit(source, trail, on_done=on_done)
 
     def _source(self, question: str) -> str:
         if not question.strip():
             raise ConfigError("question: is empty")
         source = self.student.card.prompt(question)
         if not prompt_fits(self.student, source):
-            tokens = len(tokenise_source(self.student.tokenizer, source, False))
+            encodes = self.student.is_encoder_decoder
+            tokens = len(tokenise_source(self.student.tokenizer, source, encodes))
+            verb = "read" if encodes else "read and write"
             raise ConfigError(
                 f"question: is too long: {tokens} tokens with its prompt, and this student "
-                f"can read and write {longest_text(self.student)} in all"
+                f"can {verb} {longest_text(self.student)} in all"
             )
         return source
 
-    def solutions(self, jobs: Sequence[Job]) -> list[Solution]:
-        """Return the solutions of searches that are done; runs the programs that were not yet."""
-        found = [job.trail.best for job in jobs]
-        texts = ["" if best is None else best.text for best in found]
-        if self.student.card.writes_text:
-            return [
-                _solution(job, text, None, None, stated_answer(text))
-                for job, text in zip(jobs, texts, strict=True)
-            ]
-        programs = [extract_program(text) for text in texts]
-        known = [job.trail.outcome for job in jobs]
-        pending = [
-            program
-            for program, outcome in zip(programs, known, strict=True)
-            if program is not None and outcome is None
-        ]
-        fresh = iter(self.sandbox.run(pending))
-        outcomes = [
-            next(fresh) if program is not None and outcome is None else outcome
-            for program, outcome in zip(programs, known, strict=True)
-        ]
-        return [
-            _solution(job, text, program, outcome, _value(outcome))
-            for job, text, program, outcome in zip(jobs, texts, programs, outcomes, strict=True)
-        ]
+    def solution(self, job: Job) -> Solution:
+        """Return the solution of a search that is done."""
+        trail, best = job.trail, job.trail.best
+        if job.error is not None:
+            return _failed(trail.question, trail.settings, job.error)
+        text = "" if best is None else best.text
+        outcome: Outcome | None = None
+        program: str | None = None
+        answer: Value = None
+        if trail.is_answered and trail.reads_text:
+            answer = stated_answer(text)
+        elif trail.is_answered:
+            program = extract_program(text)
+            outcome = trail.outcome
+            answer = outcome.value if outcome is not None and outcome.status == "ok" else None
+        return Solution(
+            trail.question,
+            text,
+            program,
+            () if best is None else best.steps,
+            outcome,
+            answer,
+            trail.settings.strategy,
+            job.tokens,
+            job.truncated or (best is not None and best.truncated),
+            tuple(trail.nodes),
+            dict(trail.notes),
+            finished=trail.is_answered,
+        )
 
     def close(self) -> None:
-        """End the sandbox's process."""
-        self.sandbox.close()
+        """End the scheduler's thread, and the sandbox if it is its own."""
+        self.scheduler.close()
+        self._close_sandbox()
+
+    def _close_sandbox(self) -> None:
+        if self._owns_sandbox:
+            self.sandbox.close()
 
     def __enter__(self) -> Solver:
         return self
@@ -206,25 +273,11 @@ def _judges(settings: SearchSettings) -> bool:
     return settings.strategy in ("stepwise", "diverse", "vote", "auto")
 
 
-def _value(outcome: Outcome | None) -> Value:
-    return outcome.value if outcome is not None and outcome.status == "ok" else None
+def _changed(settings: SearchSettings | None, changes: Mapping[str, Any]) -> SearchSettings:
+    search = settings or SearchSettings()
+    return validate(SearchSettings, {**search.model_dump(), **changes}) if changes else search
 
 
-def _solution(
-    job: Job, text: str, program: str | None, outcome: Outcome | None, answer: Value
-) -> Solution:
-    trail = job.trail
-    best = trail.best
-    return Solution(
-        trail.question,
-        text,
-        program,
-        () if best is None else best.steps,
-        outcome,
-        answer,
-        trail.settings.strategy,
-        job.tokens,
-        job.truncated or (best is not None and best.truncated),
-        tuple(trail.nodes),
-        dict(trail.notes),
-    )
+def _failed(question: str, settings: SearchSettings, error: Exception) -> Solution:
+    said = str(error) if isinstance(error, PadError) else f"{type(error).__name__}: {error}"
+    return Solution(question, "", None, (), None, None, settings.strategy, error=said)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pad_ray.base.config import resolve
-from pad_ray.base.errors import ConfigError
+from pad_ray.base.errors import ConfigError, StudentError
 from pad_ray.base.intervals import mean_interval
 from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
@@ -34,10 +34,14 @@ from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES, load_student
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task
 from pad_ray.verifiers.settings import ScorerSettings
+
+# Where so many questions fail and none does not, it is not for what they ask.
+_SYSTEMATIC = 4
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,12 @@ class StudentStage:
             torch.set_num_threads(asking.threads)
         card = replace(student.card, preamble=asking.preamble + student.card.preamble)
         student = replace(student, card=card)
-        limits = asking.limits.limits()
-        return Solver(student, limits, scorers=asking.scorers, max_rows=asking.max_rows)
+        return Solver(
+            student,
+            sandbox=asking.limits.sandbox(),
+            scorers=asking.scorers,
+            max_rows=asking.max_rows,
+        )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
@@ -80,6 +88,9 @@ class StudentStage:
         questions = [row["question"] for row in rows]
         solutions = self._solver.solve_batch(questions, settings=self._asking.search)
         seconds = (time.perf_counter() - started) / len(rows)
+        failed = [solution for solution in solutions if solution.state == "failed"]
+        if len(failed) == len(rows) >= _SYSTEMATIC:
+            raise StudentError(f"every question of a batch failed, the first: {failed[0].error}")
         for row, solution in zip(rows, solutions, strict=True):
             row.update(
                 completion=solution.text,
@@ -87,9 +98,16 @@ class StudentStage:
                 solve_s=seconds,
                 teacher_notes=_notes(solution),
                 teacher="student",
-                error=None,
+                error=_error(solution),
             )
         return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
+
+
+def _error(solution: Solution) -> str | None:
+    """Return why a question has no program; a part of one must not be read as a whole."""
+    if solution.state == "partial":
+        return CUT_SHORT
+    return solution.error
 
 
 def _notes(solution: Solution) -> str | None:

@@ -49,7 +49,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         422: "A field of a wrong type, a missing or an unknown one.",
         429: "This key asks too often; see Retry-After.",
         503: "All replicas are busy; see Retry-After.",
-        504: "The budget ended before a program was finished.",
+        504: "The budget ended before anything was written.",
     }.items()
 }
 

@@ -1,9 +1,10 @@
-"""One thread that decodes for many requests: a search joins at the next step border."""
+"""One thread that decodes for many requests: a search joins between two ticks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -17,6 +18,9 @@ from pad_ray.decoding.scheduler import Job
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.solver import Solution, Solver
+
+# Seconds between two calls of `on_border`.
+_TELL_S = 0.2
 
 
 class LoopClosedError(Exception):
@@ -35,7 +39,7 @@ class Timing:
     _before: dict[str, float] = field(default_factory=dict)
 
     def join(self, now_ns: int, sums: Mapping[str, float]) -> None:
-        """Begin at a border, with the sums of seconds so far."""
+        """Begin between two ticks, with the sums of seconds so far."""
         self.joined_ns = now_ns
         self._before = dict(sums)
 
@@ -63,6 +67,12 @@ class _Ticket:
     future: asyncio.Future[Solution]
     job: Job | None = None
     cancelled: bool = False
+    deadline: float = math.inf
+
+    def __post_init__(self) -> None:
+        # What a request may take counts its time in the queue.
+        if self.settings.budget_s is not None:
+            self.deadline = time.monotonic() + self.settings.budget_s
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -101,7 +111,8 @@ class _Ticket:
 class DecodingLoop:
     """A solver of its own thread; `solve` may be called from any event loop, many at a time.
 
-    `on_border` is called in that thread after each step with the solver.
+    `on_border` is called in that thread with the solver, a few times a second and when a search
+    ends.
     """
 
     solver: Solver
@@ -110,6 +121,7 @@ class DecodingLoop:
     _tickets: dict[int, _Ticket] = field(default_factory=dict)
     _finished: list[Job] = field(default_factory=list)
     _closed: bool = False
+    _told: float = 0.0
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)
@@ -123,7 +135,7 @@ class DecodingLoop:
     async def solve(
         self, question: str, settings: SearchSettings, listener: Listener | None = None
     ) -> Solution:
-        """Answer a question; if the caller is cancelled, its rows are freed at the next border.
+        """Answer a question; if the caller is cancelled, its rows are freed at the next tick.
 
         Raises `ConfigError` for what the student cannot serve, `LoopClosedError` where the loop
         has ended.
@@ -187,7 +199,11 @@ class DecodingLoop:
             return
         try:
             job = self.solver.submit(
-                ticket.question, ticket.settings, on_done=self._finished.append, **ticket.hooks()
+                ticket.question,
+                ticket.settings,
+                on_done=self._finished.append,
+                deadline=ticket.deadline,
+                **ticket.hooks(),
             )
         except PadError as error:
             ticket.reject(error)
@@ -202,7 +218,7 @@ class DecodingLoop:
         done, self._finished[:] = list(self._finished), []
         wanted = [job for job in done if not job.cancelled]
         started = time.perf_counter()
-        solutions = self.solver.solutions(wanted) if wanted else []
+        solutions = [None if job.error else self.solver.solution(job) for job in wanted]
         answer_s = time.perf_counter() - started
         tickets = {job.number: self._tickets.pop(job.number) for job in done}
         for job, solution in zip(wanted, solutions, strict=True):
@@ -210,8 +226,13 @@ class DecodingLoop:
             # Out of budget in the queue, it never joined.
             if ticket.listener.timing.joined_ns is not None:
                 ticket.listener.timing.end(self.solver.scheduler.seconds, answer_s)
-            ticket.resolve(solution)
-        if self.on_border is not None:
+            if solution is None:
+                assert job.error is not None
+                ticket.reject(job.error)
+            else:
+                ticket.resolve(solution)
+        if self.on_border is not None and (done or started - self._told >= _TELL_S):
+            self._told = started
             self.on_border(self.solver)
 
     def _scheduled_step(self) -> None:

@@ -98,8 +98,7 @@ class SolverReplica:
         seconds = time.monotonic() - started
         self._metrics.answered(ask.student, solution, seconds)
         self._log(ask, solution, seconds)
-        if not solution.text and solution.truncated:
-            assert ask.search.budget_s is not None
+        if not solution.text and solution.truncated and ask.search.budget_s is not None:
             return out_of_time(ask.search.budget_s)
         student = loop.solver.student
         source = student.card.prompt(ask.question)

@@ -100,6 +100,8 @@ def _verdict(solution: Solution) -> str:
     outcome = solution.outcome
     if outcome is not None and outcome.status == "ok":
         return f"Answer: {_readable(solution.answer)}"
+    if not solution.finished:
+        return "No answer: the program is not finished."
     if outcome is None:
         return "No answer: no program was found."
     reason = ": ".join(part for part in (outcome.error_type, outcome.message) if part)

@@ -56,11 +56,24 @@ class Student:
 
 
 def longest_text(student: Student) -> int | None:
-    """Return how many tokens the student can read and write together, if it has a limit."""
-    if student.is_encoder_decoder:
-        return None
+    """Return how many tokens the student can read and write together, if it has a limit.
+
+    An encoder-decoder can read as many, and write as many beside them.
+    """
     limit = getattr(student.model.config, "max_position_embeddings", None)
     return int(limit) if limit else None
+
+
+def room_beside(student: Student, read: int) -> int | None:
+    """Return how many tokens the student can write where it has read a prompt, if it has a limit.
+
+    Beyond its positions a model fails, or writes what it was never trained for.
+    """
+    limit = longest_text(student)
+    if limit is None:
+        return None
+    # An encoder-decoder's own text begins with a token that it did not write.
+    return limit - (1 if student.is_encoder_decoder else read)
 
 
 def prompt_fits(student: Student, source: str) -> bool:
@@ -68,7 +81,8 @@ def prompt_fits(student: Student, source: str) -> bool:
     limit = longest_text(student)
     if limit is None:
         return True
-    return len(tokenise_source(student.tokenizer, source, False)) + LEAST_PROGRAM <= limit
+    read = len(tokenise_source(student.tokenizer, source, student.is_encoder_decoder))
+    return read <= limit and limit - (0 if student.is_encoder_decoder else read) >= LEAST_PROGRAM
 
 
 def tokenise_source(tokenizer: Any, source: str, is_encoder_decoder: bool) -> list[int]:

@@ -20,6 +20,7 @@ from pad_ray.programs.canonical import near_key, program_key
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
 from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
+from pad_ray.synthesis.reasons import reason_of
 from pad_ray.synthesis.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
 from pad_ray.tasks.answers import judged_answer
@@ -64,7 +65,7 @@ class ProgramJudge:
         for row in rows:
             record_steps(row)
             if row["program"] is None:
-                row["reason"] = "teacher_error" if row["error"] else "no_program"
+                row["reason"] = reason_of(row["error"]) if row["error"] else "no_program"
                 row["message"] = row["error"]
         judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
         self._reasons.add(rows)
@@ -102,7 +103,7 @@ class TextJudge:
         rows = batch.to_pylist()
         for row in rows:
             if row["error"]:
-                row.update(reason="teacher_error", message=row["error"])
+                row.update(reason=reason_of(row["error"]), message=row["error"])
             else:
                 self._judge(row)
         self._reasons.add(rows)

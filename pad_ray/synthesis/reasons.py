@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["REASONS"]
+__all__ = ["CUT_SHORT", "REASONS", "reason_of"]
 
 REASONS = {
     "teacher_error": "the teacher gave no answer",
+    "truncated": "the text was cut short: its tokens, its time or the context ran out",
     "no_program": "the text holds no program",
     "no_answer": "the text states no answer",
     "error": "the program raised an exception, or its result is no plain value",
@@ -18,3 +19,10 @@ REASONS = {
     "duplicate": "right, but the problem has the same program already",
     "near_duplicate": "right, but the problem has a program that differs in no calculation",
 }
+
+CUT_SHORT = "truncated: its tokens, its time or the context ran out"
+
+
+def reason_of(error: str) -> str:
+    """Return the reason of a row that has an error in place of a text to judge."""
+    return "truncated" if error.startswith("truncated:") else "teacher_error"

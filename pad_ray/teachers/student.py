@@ -12,7 +12,8 @@ import torch
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion
-from pad_ray.decoding.engine import Engine, Grow
+from pad_ray.decoding.engine import Engine
+from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.search import Search, Trail
@@ -66,7 +67,7 @@ class StudentTeacher:
             student.model.to("cuda")
         else:
             torch.set_num_threads(self._settings.threads)
-        return Scheduler(Engine(student), {}, None, self._settings.max_rows)
+        return Scheduler(Engine(student, max_rows=self._settings.max_rows), {}, None)
 
     def complete(self, requests: Sequence[Request]) -> list[list[Completion]]:
         """Return one completion a sample index; a question that is too long is an error."""

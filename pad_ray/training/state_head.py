@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from pad_ray.decoding.engine import piece_text
+from pad_ray.decoding.spelling import piece_text
 from pad_ray.programs.statements import Scan, scan
 from pad_ray.students.inference import last_states
 from pad_ray.students.models import DTYPES, Student, load_student, tokenise_source

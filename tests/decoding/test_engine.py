@@ -10,7 +10,8 @@ import torch
 from small_students import Example, taught
 
 from pad_ray.decoding.drafts import Drafts
-from pad_ray.decoding.engine import Engine, Grow
+from pad_ray.decoding.engine import Engine
+from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.solver import Solver
 from pad_ray.programs.statements import split_steps

@@ -200,7 +200,7 @@ def test_a_time_budget_ends_a_search_and_no_other(solver: Solver, examples: list
     )
     calm = solver.submit(examples[1].question, SearchSettings())
     solver.scheduler.run()
-    first, second = solver.solutions([hurried, calm])
+    first, second = solver.solution(hurried), solver.solution(calm)
     assert first.truncated
     assert second.answer == solver.solve(examples[1].question).answer
 
@@ -216,7 +216,7 @@ def test_a_cancelled_search_frees_its_rows(solver: Solver, examples: list[Exampl
     solver.scheduler.run()
     assert ended == [job]
     assert solver.engine.rows_in_use == 0
-    assert solver.solutions([other])[0].answer is not None
+    assert solver.solution(other).answer is not None
 
 
 def test_what_a_student_cannot_do_is_said(solver: Solver, student: Student) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError, PadError, StudentError
-from pad_ray.decoding.engine import Engine, Grow
+from pad_ray.decoding.engine import Engine
+from pad_ray.decoding.growth import Grow
 from pad_ray.students.card import CARD_FILE, StudentCard, format_source, read_card
 from pad_ray.students.models import (
     Student,

@@ -55,29 +55,28 @@ def head_for(student: Student, seed: int = 0) -> StateHead:
     return StateHead("test", student_mark(student.model), tuple(map(float, weight)), 0.3)
 
 
-@pytest.mark.parametrize("kind", ["lfm2", "llama", "t5"])
-@pytest.mark.parametrize(
-    "search",
-    [
-        {"strategy": "stepwise", "width": 2, "proposals": 2},
-        {"strategy": "stepwise", "width": 2, "proposals": 2, "proposal": "sample"},
-        {"strategy": "vote", "n": 3},
-    ],
-)
-def test_each_step_has_the_logit_of_the_state_that_ended_it(
-    kind: str, search: dict[str, Any]
-) -> None:
-    student = made(kind)
+def has_the_value_of_its_logit(student: Student, search: dict[str, Any]) -> None:
     head = head_for(student)
     with Solver(student, scorers={"value": StateScorer(head)}) as solver:
         weights = Weights(value=1, execution=0)
         found = solver.solve_batch(QUESTIONS, weights=weights, max_new_tokens=60, **search)
     steps = [step for solution in found for step in solution.steps]
     assert steps
-    assert all(step.logit is not None for step in steps)
     for step in steps:
         assert step.logit is not None
         assert step.scores["value"] == pytest.approx(head.probability(step.logit))
+
+
+@pytest.mark.parametrize("kind", ["tiny", pytest.param("t5-tiny", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("proposal", ["beam", "sample"])
+def test_each_step_has_the_logit_of_the_state_that_ended_it(kind: str, proposal: str) -> None:
+    search = {"strategy": "stepwise", "width": 2, "proposals": 2, "proposal": proposal}
+    has_the_value_of_its_logit(quickly_taught(kind), search)
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama", "t5"])
+def test_whole_texts_have_logits_in_every_family(kind: str) -> None:
+    has_the_value_of_its_logit(made(kind), {"strategy": "vote", "n": 3})
 
 
 @pytest.mark.parametrize("guess", [False, True])

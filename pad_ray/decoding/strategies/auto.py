@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pad_ray.decoding.hypothesis import Hypothesis
-from pad_ray.decoding.search import Search, Trail, grow, sources
+from pad_ray.decoding.search import Search, Trail, sources, write
 from pad_ray.decoding.strategies.vote import Ballot, judged, run, sample_votes
 
 _FIRST_VOTES = 4
@@ -18,7 +18,9 @@ def auto(trail: Trail, root: Hypothesis) -> Search:
     of its tokens' probabilities) less grounding's penalties, then the winner's share of the votes.
     """
     settings = trail.settings
-    ((written,),) = yield grow(settings, [root], 1, whole=True, temperature=0.0, keep=[root])
+    written = yield from write(trail, root, keep=[root])
+    if written is None:
+        return
     (written,) = yield from judged(trail, [written])
     (outcome,) = yield from run(trail, [written])
     trail.offer(written, outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pad_ray.decoding.hypothesis import Hypothesis, Step
-from pad_ray.decoding.search import Open, Part, Search, Trail, grow
+from pad_ray.decoding.search import Open, Part, Search, Trail, grow, write
 from pad_ray.decoding.strategies.vote import run
 from pad_ray.programs.extraction import extract_program
 from pad_ray.programs.hierarchy import compose, plan_names
@@ -31,15 +31,18 @@ def hierarchical(trail: Trail, root: Hypothesis) -> Search:
             if outcome.status == "ok":
                 trail.notes["composed"] = True
                 return
-    ((plain,),) = yield grow(trail.settings, [root], 1, whole=True, temperature=0.0)
-    trail.offer(plain)
+    plain = yield from write(trail, root)
+    if plain is not None:
+        trail.offer(plain)
 
 
 def _plan(trail: Trail, root: Hypothesis) -> Part[tuple[str, ...] | None]:
     start = yield Open(format_plan(trail.question))
     if start is None:
         return None
-    ((plan,),) = yield grow(trail.settings, [start], 1, whole=True, temperature=0.0, keep=[root])
+    plan = yield from write(trail, start, keep=[root])
+    if plan is None:
+        return None
     (outcome,) = yield from run(trail, [plan])
     return plan_names(outcome.value) if outcome.status == "ok" else None
 
@@ -52,11 +55,13 @@ def _parts(trail: Trail, root: Hypothesis, names: Sequence[str]) -> Part[list[Hy
     if any(start is None for start in starts):
         return []
     groups = yield grow(trail.settings, starts, 1, whole=True, temperature=0.0, keep=[root])
-    return [group[0] for group in groups]
+    return [group[0] for group in groups] if all(groups) else []
 
 
 def _composed(names: Sequence[str], written: Sequence[Hypothesis]) -> Hypothesis | None:
     """Return the whole program, each sub-question's a step of it; None where one cannot be read."""
+    if any(program.truncated for program in written):
+        return None
     programs = [extract_program(program.text) for program in written]
     readable = [program for program in programs if program is not None]
     if not written or len(readable) < len(written):
@@ -67,5 +72,4 @@ def _composed(names: Sequence[str], written: Sequence[Hypothesis]) -> Hypothesis
         for piece, program in zip(pieces, written, strict=True)
     ]
     end = Step(last, 0.0, 0)
-    truncated = any(program.truncated for program in written)
-    return Hypothesis((*steps, end), finished=True, truncated=truncated, fresh=len(steps) + 1)
+    return Hypothesis((*steps, end), finished=True, fresh=len(steps) + 1)

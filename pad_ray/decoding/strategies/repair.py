@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pad_ray.decoding.hypothesis import Hypothesis
-from pad_ray.decoding.search import Open, Search, Trail, grow
+from pad_ray.decoding.search import Open, Search, Trail, write
 from pad_ray.decoding.strategies.vote import run
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome
@@ -23,13 +23,18 @@ def repair(trail: Trail, root: Hypothesis) -> Search:
     tried: set[str] = set()
     start: Hypothesis | None = root
     while start is not None:
-        ((written,),) = yield grow(trail.settings, [start], 1, whole=True, temperature=0.0)
+        written = yield from write(trail, start)
+        if written is None:
+            return
         (outcome,) = yield from run(trail, [written])
         program = extract_program(written.text) or written.text
         attempts.append(_attempt(program, outcome, written.tokens))
-        trail.offer(written, outcome)
+        # A whole program that failed says more than a part of the next one.
+        if trail.best is None or not written.truncated:
+            trail.offer(written, outcome)
         trail.note(root, [written], [_fate(outcome)])
-        if outcome.status == "ok" or program in tried or len(attempts) > trail.settings.n:
+        done = outcome.status == "ok" or written.truncated
+        if done or program in tried or len(attempts) > trail.settings.n:
             return
         tried.add(program)
         start = yield Open(format_repair(trail.question, program, error_text(outcome)))

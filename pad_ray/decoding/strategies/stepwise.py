@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
+from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import (
+    OUT_OF_TOKENS,
     Part,
-    Request,
     Search,
     Trail,
     Verify,
@@ -20,57 +23,113 @@ from pad_ray.decoding.search import (
     is_cut,
     key_of,
     rank,
+    write,
 )
+
+Proposed: TypeAlias = Sequence[Sequence[Hypothesis]]
+# Where nothing that was proposed can go on, so many times as much is proposed.
+_WIDER = 4
+_MOST_PROPOSALS = 64
 
 
 def stepwise(trail: Trail, root: Hypothesis) -> Search:
     """Keep the `width` best hypotheses after each round of steps, whoever they descend from.
 
-    A hypothesis that a finished program outranks is given up: ranks compare at any length.
+    A hypothesis that a finished program outranks is given up: ranks compare at any length. Where
+    nothing can go on and nothing is finished, more is proposed, and at last the student writes
+    greedily; `notes` tell of such a `dead_end`.
     """
     live: list[Hypothesis] = [root]
     finished: list[Hypothesis] = []
     while live:
-        proposed = yield _propose(trail, live)
-        (judged,) = yield from _judge([proposed], finished)
+        proposed, (judged,) = yield from _round(trail, live, finished, trail.settings.proposals)
         kept = _best_first(trail, [*finished, *judged])[: trail.settings.width]
         _note(trail, live, proposed, judged, kept)
         finished = [h for h in kept if h.finished]
         live = _hopeful(trail, kept, finished)
         _offer(trail, finished, live)
+    yield from _fall_back(trail, root, finished)
 
 
 def diverse(trail: Trail, root: Hypothesis) -> Search:
-    """Let each of `width` first steps grow a tree of its own, of one hypothesis at a time."""
+    """Let each of `width` first steps grow a tree of its own, of one hypothesis at a time.
+
+    A dead end is met as `stepwise` does.
+    """
     width = trail.settings.width
     starts, finished = [root], list[Hypothesis]()
     while starts:
         first = starts == [root]
-        wide = max(width, trail.settings.proposals) if first else None
-        proposed = yield _propose(trail, starts, wide)
-        trees = [proposed] if first else [[below] for below in proposed]
-        judged = yield from _judge(trees, finished)
+        wide = max(width, trail.settings.proposals) if first else trail.settings.proposals
+        proposed, judged = yield from _round(trail, starts, finished, wide, apart=not first)
         kept = [h for tree in judged for h in _best_first(trail, tree)[: width if first else 1]]
         _note(trail, starts, proposed, [h for tree in judged for h in tree], kept)
         finished = _best_first(trail, finished + [h for h in kept if h.finished])
         starts = _hopeful(trail, kept, finished)
         _offer(trail, finished, starts)
+    yield from _fall_back(trail, root, finished)
 
 
-def _propose(trail: Trail, live: Sequence[Hypothesis], width: int | None = None) -> Request:
+def _round(
+    trail: Trail,
+    starts: Sequence[Hypothesis],
+    finished: Sequence[Hypothesis],
+    width: int,
+    apart: bool = False,
+) -> Part[tuple[Proposed, list[list[Hypothesis]]]]:
+    """Propose steps and judge them, and once more of them where none can go on.
+
+    Returns what was proposed, by start, and by tree (`apart`: one a start) what was judged.
+    """
+    propose = _propose(trail, starts, width)
+    proposed = yield propose
+    trees, flat = yield from _judged(proposed, finished, apart)
+    if not flat or _answers(finished) or any(not is_cut(h) for h in flat):
+        return proposed, trees
+    _note(trail, starts, proposed, flat, [])
+    proposed = yield replace(propose, width=_wider(width), margin=math.inf)
+    trail.notes["dead_end"] = "wider"
+    trees, _ = yield from _judged(proposed, finished, apart)
+    return proposed, trees
+
+
+def _judged(
+    proposed: Proposed, finished: Sequence[Hypothesis], apart: bool
+) -> Part[tuple[list[list[Hypothesis]], list[Hypothesis]]]:
+    trees = yield from _judge([[below] for below in proposed] if apart else [proposed], finished)
+    return trees, [h for tree in trees for h in tree]
+
+
+def _wider(width: int) -> int:
+    return max(width, min(_MOST_PROPOSALS, width * _WIDER))
+
+
+def _answers(finished: Sequence[Hypothesis]) -> bool:
+    return any(not h.truncated for h in finished)
+
+
+def _fall_back(trail: Trail, root: Hypothesis, finished: Sequence[Hypothesis]) -> Search:
+    """Where no program is finished, let the student write one unjudged."""
+    if _answers(finished):
+        return
+    written = yield from write(trail, root)
+    trail.notes["dead_end"] = "greedy"
+    if written is not None and not written.truncated:
+        trail.note(root, [written], [""])
+        trail.offer(written)
+
+
+def _propose(trail: Trail, live: Sequence[Hypothesis], width: int) -> Grow:
     settings = trail.settings
     temperature = None if settings.proposal == "beam" else settings.temperature
     return grow(
         settings,
         live,
-        width or settings.proposals,
+        width,
         whole=False,
         temperature=temperature,
         stream=trail.question,
     )
-
-
-Proposed = Sequence[Sequence[Hypothesis]]
 
 
 def _judge(
@@ -86,8 +145,10 @@ def _judge(
             if (key := key_of(hypothesis)) not in seen:
                 seen.add(key)
                 unique[-1].append(hypothesis)
-    judged = iter((yield Verify(tuple(h for tree in unique for h in tree))))
-    return [[next(judged) for _ in tree] for tree in unique]
+    # What ran out of tokens is no program to judge, and no answer.
+    whole = [h for tree in unique for h in tree if not h.truncated]
+    judged = iter((yield Verify(tuple(whole))) if whole else ())
+    return [[h if h.truncated else next(judged) for h in tree] for tree in unique]
 
 
 def _note(
@@ -106,6 +167,8 @@ def _note(
             known = found.get(hypothesis.number)
             if known is None:
                 fates.append("same as another")
+            elif known.truncated:
+                fates.append(OUT_OF_TOKENS)
             elif known.number in numbers:
                 fates.append("")
             else:
@@ -130,7 +193,8 @@ def _best_first(trail: Trail, hypotheses: Sequence[Hypothesis]) -> list[Hypothes
 
 
 def _offer(trail: Trail, finished: Sequence[Hypothesis], live: Sequence[Hypothesis]) -> None:
-    best = [*finished, *live]
+    cut = [h for h in finished if h.truncated]
+    best = [*(h for h in finished if not h.truncated), *live, *cut]
     if best:
         trail.offer(best[0])
         trail.settle(best)

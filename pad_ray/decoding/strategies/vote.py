@@ -12,13 +12,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pad_ray.decoding.hypothesis import Hypothesis
-from pad_ray.decoding.search import Part, Run, Search, Trail, Verify, grow, rank, sources
+from pad_ray.decoding.search import (
+    OUT_OF_TOKENS,
+    Part,
+    Run,
+    Search,
+    Trail,
+    Verify,
+    grow,
+    rank,
+    sources,
+)
 from pad_ray.decoding.settings import READERS
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome, Value
 from pad_ray.tasks.answers import stated_answer
 from pad_ray.tasks.base import Task
 
+_CUT = Outcome("invalid", error_type="Truncated", message="its tokens or its time ran out")
+_UNREADABLE = Outcome("invalid", error_type="NoProgram", message="no program can be read")
 # What speaks of a program as a whole; the others compare programs that are still written.
 _VOTING = ("value", "grounding")
 
@@ -85,7 +97,7 @@ class Ballot:
         self.trail.notes["samples"] = self.samples
         if not self.programs:
             if self.failed:
-                self.trail.offer(*self.failed[0])
+                self.trail.offer(*min(self.failed, key=lambda pair: pair[0].truncated))
             return
         # On a tie the answer that was found first wins.
         winner = max(self.programs, key=self.weight)
@@ -100,6 +112,8 @@ class Ballot:
         fates = [
             ""
             if best is not None and program.number == best.number
+            else OUT_OF_TOKENS
+            if program.truncated
             else f"failed: {failed[program.number].status}"
             if program.number in failed
             else "outvoted"
@@ -131,6 +145,8 @@ def sample_votes(
         stream=f"{stream}/{trail.question}",
         keep=[root] if keep else [],
     )
+    if not programs:
+        return
     programs = yield from judged(trail, programs)
     outcomes = yield from run(trail, programs)
     ballot.add(programs, outcomes)
@@ -148,11 +164,14 @@ def judged(trail: Trail, programs: Sequence[Hypothesis]) -> Part[Sequence[Hypoth
 def run(trail: Trail, programs: Sequence[Hypothesis]) -> Part[list[Outcome]]:
     """Run what can be read as a program, or read the answer of a text; return an outcome each."""
     if trail.reads_text:
-        return [_read(text) for text in programs]
-    texts = [extract_program(program.text) for program in programs]
+        return [_CUT if text.truncated else _read(text) for text in programs]
+    texts = [None if one.truncated else extract_program(one.text) for one in programs]
     outcomes = iter((yield Run(tuple(text for text in texts if text is not None))))
-    missing = Outcome("invalid", error_type="NoProgram", message="no program can be read")
-    return [missing if text is None else next(outcomes) for text in texts]
+    missing = [_CUT if one.truncated else _UNREADABLE for one in programs]
+    return [
+        fault if text is None else next(outcomes)
+        for text, fault in zip(texts, missing, strict=True)
+    ]
 
 
 def _read(text: Hypothesis) -> Outcome:

@@ -121,7 +121,7 @@ def _drawn(
     settings: StudentTeacherSettings,
     seed: int,
 ) -> list[list[Hypothesis]]:
-    scheduler = Scheduler(Engine(student), {}, None, settings.max_rows)
+    scheduler = Scheduler(Engine(student, max_rows=settings.max_rows), {}, None)
     sampling = Sampling(settings, range(samples), seed)
     jobs = [
         scheduler.submit(

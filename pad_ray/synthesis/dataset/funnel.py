@@ -25,6 +25,7 @@ _RUN = 1
 # The step of `_FUNNEL` in which a sample is lost; every other reason is an outcome of its run.
 _LOST_IN = {
     "teacher_error": 0,
+    "truncated": 0,
     "no_program": 0,
     "wrong_answer": 2,
     "duplicate": 3,

@@ -1,0 +1,184 @@
+"""What is in writing: the ways in which hypotheses are written on, line by line."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pad_ray.decoding.hypothesis import Hypothesis
+from pad_ray.programs.statements import Scan
+
+# Guessed tokens that a line hopes for at first, and at most.
+_FIRST_GUESSES = 3
+_MOST_GUESSES = 7
+
+
+@dataclass(frozen=True)
+class Grow:
+    """Write each start on in up to `width` ways, to the end of a step or of the program.
+
+    temperature: None searches for the likeliest ways (a beam within the step, at most as wide as
+        the engine has rows); a number samples, 0 takes the likeliest token each time.
+    steps: completed statements a way, where not the whole program is asked for.
+    max_tokens: longest program; longest_step: longest step. What reaches one, or the end of the
+        student's context, is `truncated`.
+    seed: names the random stream, with the start's own text and the way's number.
+    keep: hypotheses that will be started from later: their rows are kept while there is room.
+    ways: the ways' numbers where they are not 0, 1, ...
+    margin: a beam gives up ways that fall so many nats behind the start's likeliest.
+    guess: write several tokens at once where they can be guessed.
+    stands: what is written will stand, whatever comes.
+    """
+
+    starts: tuple[Hypothesis, ...]
+    width: int
+    whole: bool
+    temperature: float | None
+    max_tokens: int
+    steps: int = 1
+    longest_step: int = 160
+    seed: str = ""
+    keep: tuple[Hypothesis, ...] = ()
+    ways: tuple[int, ...] = ()
+    margin: float = math.inf
+    guess: bool = True
+    stands: bool = False
+
+
+@dataclass(eq=False)
+class Line:
+    """One row in writing; `last` is the token that its model has not read yet.
+
+    `place` is its way's among the group's. `ends` are the numbers of tokens at which statements
+    ended; `values` what the head says of the states that wrote the tokens, and of states beyond
+    them that came of wrong guesses.
+    """
+
+    row: int
+    last: int
+    scan: Scan
+    place: int = 0
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    done: bool = False
+    finished: bool = False
+    truncated: bool = False
+    chances: Iterator[float] | None = None
+    guesses: int = _FIRST_GUESSES
+
+    @property
+    def logprob(self) -> float:
+        return sum(self.logprobs)
+
+    def fork(self, row: int) -> Line:
+        """Return a copy in another row."""
+        twin = copy.copy(self)
+        twin.row = row
+        twin.ids, twin.logprobs, twin.ends = list(self.ids), list(self.logprobs), list(self.ends)
+        twin.values = list(self.values)
+        return twin
+
+    def guessed(self, written: int, guesses: int) -> None:
+        """Hope for more where all guesses were right, else for as many as were."""
+        hopes = written if written <= guesses else self.guesses + 2
+        self.guesses = min(hopes, _MOST_GUESSES)
+
+    def draw(self, choices: Sequence[tuple[int, float]], temperature: float) -> tuple[int, float]:
+        """Return one of the tokens with their log-probabilities, the likeliest first."""
+        if self.chances is None or not temperature:
+            return choices[0]
+        # One number a token, whatever was drawn before: a line draws alike alone and in a batch.
+        logprobs = np.array([logprob for _, logprob in choices])
+        weights = np.exp((logprobs - logprobs[0]) / temperature)
+        reached = np.cumsum(weights)
+        place = int(np.searchsorted(reached, next(self.chances) * reached[-1], side="right"))
+        return choices[min(place, len(choices) - 1)]
+
+
+@dataclass(eq=False)
+class Group:
+    """The ways in which one start is written on.
+
+    `queue` holds the places of ways that have no row yet, `lines` are in writing, `found` has what
+    is done by place. A beam is one way until it is done.
+    """
+
+    grow: Grow
+    start: Hypothesis
+    queue: deque[int]
+    lines: list[Line] = field(default_factory=list)
+    found: dict[int, Hypothesis] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, grow: Grow, start: Hypothesis) -> Group:
+        """Return the ways of a start, none of them begun."""
+        return cls(grow, start, deque(range(1 if grow.temperature is None else grow.width)))
+
+    @property
+    def is_beam(self) -> bool:
+        return self.grow.temperature is None
+
+    @property
+    def live(self) -> list[Line]:
+        return [line for line in self.lines if not line.done]
+
+    @property
+    def done(self) -> bool:
+        return not self.queue and not self.lines
+
+    def begin(self, row: int, last: int) -> Line:
+        """Begin the next way in a row that holds the start."""
+        place = self.queue.popleft()
+        line = Line(row, last, self.start.scan, place)
+        if self.grow.temperature:
+            way = self.grow.ways[place] if self.grow.ways else place
+            line.chances = _chances(self.grow, self.start, way)
+        self.lines.append(line)
+        return line
+
+    def put_back(self) -> int:
+        """Give up what is in writing, to begin it again later; return its tokens."""
+        self.queue.extendleft(sorted({line.place for line in self.lines}, reverse=True))
+        lost = sum(len(line.logprobs) for line in self.lines)
+        self.lines = []
+        return lost
+
+
+@dataclass(eq=False)
+class Growth:
+    """One request in work: a group a start. `written` counts its tokens."""
+
+    grow: Grow
+    groups: list[Group]
+    written: int = 0
+
+    @classmethod
+    def of(cls, grow: Grow) -> Growth:
+        """Return a request none of whose ways has begun."""
+        return cls(grow, [Group.of(grow, start) for start in grow.starts])
+
+    @property
+    def done(self) -> bool:
+        return all(group.done for group in self.groups)
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for group in self.groups for line in group.lines]
+
+
+def _chances(grow: Grow, start: Hypothesis, way: int) -> Iterator[float]:
+    """Yield numbers in [0, 1) that depend on the seed, the start's text and the way's number."""
+    # Not the engine's own stream: what is drawn must not depend on what else is in work.
+    key = f"{grow.seed}\0{start.text}\0{way}".encode()
+    seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
+    random = np.random.Generator(np.random.Philox(key=seed))
+    while True:
+        yield from random.random(64)
