@@ -30,11 +30,16 @@ both_lanes = settings(
 
 
 def assert_same_in_both_lanes(sandbox: Sandbox, programs: Sequence[str]) -> list[Outcome]:
-    alone = [sandbox.run([program])[0] for program in programs]
-    together = sandbox.run([GOOD, *programs, GOOD])
+    for _ in range(3):
+        alone = [sandbox.run([program])[0] for program in programs]
+        together = sandbox.run([GOOD, *programs, GOOD])
+        pairs = zip(programs, described(alone), described(together[1:-1]), strict=True)
+        unlike = [pair for pair in pairs if pair[1] != pair[2]]
+        # A machine with more to do may stand still for a program's two seconds; not every time.
+        if not unlike or not any("'timeout'" in one + other for _, one, other in unlike):
+            break
     assert [outcome.value for outcome in (together[0], together[-1])] == [42, 42]
-    pairs = zip(programs, described(alone), described(together[1:-1]), strict=True)
-    assert not [pair for pair in pairs if pair[1] != pair[2]]
+    assert not unlike
     return alone
 
 
