@@ -20,7 +20,7 @@ from pad_ray.decoding.drafts import LONGEST_CONTEXT, Drafts
 from pad_ray.decoding.growth import Group, Grow, Growth, Line
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.spelling import Speller, left_of
-from pad_ray.students.inference import Rows, all_logits, next_token_logits
+from pad_ray.students.inference import Rows, all_logits, check_understood, next_token_logits
 from pad_ray.students.models import Student, room_beside, tokenise_source
 from pad_ray.verifiers.states import StateHead
 
@@ -57,8 +57,8 @@ class Engine:
 
     `generated` counts the tokens written, those of dropped hypotheses too, `ticks` the forward
     passes that wrote them. With `guess` several tokens of a line may come of one pass, the same
-    ones as without. A `head` reads the student's states as it writes; `StudentError` if it was
-    made for another.
+    ones as without. A `head` reads the student's states as it writes. Raises `StudentError` for a
+    head of another student, and for a student whose family is not read rightly in a batch.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Engine:
         self._drafts = Drafts() if guess else None
         self._speller = Speller(student)
         model = student.model
+        check_understood(model)
         self._reader = None if head is None else head.reader(model)
         self._output_ahead = all_logits(model, self._reader)
         self._pad = int(student.tokenizer.pad_token_id)
@@ -281,8 +282,7 @@ class Engine:
         used = {holder.row for holder in holders}
         self._free = [row for row in range(len(rows)) if row not in used]
         gaps = rows.columns > 1.25 * max(rows.lengths[row] for row in used) + _MOST_GAPS
-        # Relative positions count columns, so there must be no gaps.
-        if gaps or self.student.is_encoder_decoder or self.is_sparse:
+        if gaps or self.is_sparse:
             self._pack(holders)
             return
         seen: set[int] = set()
@@ -485,6 +485,9 @@ class Engine:
     def _harvest(self, group: Group) -> None:
         """Make hypotheses of lines that are done, and of a beam that is; they keep their rows."""
         done = [line for line in group.lines if line.done]
+        if group.is_beam and group.grow.whole:
+            self._pool(group, done)
+            return
         if not done or (group.is_beam and len(done) < len(group.lines)):
             return
         if group.is_beam:
@@ -495,6 +498,24 @@ class Engine:
             if not found.finished:
                 self._places[found.number] = Place(line.row, line.last)
         group.lines = group.live
+
+    def _pool(self, group: Group, done: Sequence[Line]) -> None:
+        """Put programs that a beam has finished aside, so that it stays as wide as it was.
+
+        It ends where as many are finished as it is wide, and none that is written now is likelier
+        (by the mean of its tokens) than the least likely of them.
+        """
+        width = int(min(group.grow.width, self._limit))
+        found = [*group.found.values(), *(self._speller.hypothesis(group.start, x) for x in done)]
+        found.sort(key=lambda way: (way.truncated, -way.logprob / way.tokens))
+        group.found = dict(enumerate(found[:width]))
+        group.lines = group.live
+        whole = [way for way in group.found.values() if not way.truncated]
+        if len(whole) == width and group.lines:
+            least = min(way.logprob / way.tokens for way in whole)
+            if all(line.logprob / len(line.logprobs) <= least for line in group.lines):
+                self._free += [line.row for line in group.lines]
+                group.lines = []
 
     def results(self, group: Group) -> list[Hypothesis]:
         """Return a group's hypotheses by way, or the likeliest first; all, once it is done."""
@@ -507,7 +528,7 @@ class Engine:
             lines.sort(key=lambda line: -line.logprob)
         made = [self._speller.hypothesis(group.start, line, cut=True) for line in lines]
         if group.is_beam:
-            return made or self.results(group)
+            return [*self.results(group), *made]
         found = group.found | {line.place: way for line, way in zip(lines, made, strict=True)}
         return [found[place] for place in sorted(found)]
 

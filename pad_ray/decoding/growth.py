@@ -13,6 +13,7 @@ import numpy as np
 
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.programs.statements import Scan
+from pad_ray.students.pieces import Reading
 
 # Guessed tokens that a line hopes for at first, and at most.
 _FIRST_GUESSES = 3
@@ -73,6 +74,7 @@ class Line:
     truncated: bool = False
     chances: Iterator[float] | None = None
     guesses: int = _FIRST_GUESSES
+    reading: Reading | None = None
 
     @property
     def logprob(self) -> float:

@@ -357,7 +357,7 @@ class Scheduler:
 
     def _open(self, job: Job) -> None:
         assert isinstance(job.request, Open)
-        source = job.request.source
+        source = self.engine.student.card.preamble + job.request.source
         root = None
         if prompt_fits(self.engine.student, source):
             (root,) = self.engine.open([source])

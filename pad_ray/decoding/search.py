@@ -26,7 +26,10 @@ from pad_ray.sandbox import Outcome
 
 @dataclass(frozen=True)
 class Open:
-    """Have the student read a prompt; answered by an empty hypothesis; None if too long."""
+    """Have the student read a prompt, behind the preamble that all of its prompts begin with.
+
+    Answered by an empty hypothesis; None if too long.
+    """
 
     source: str
 
@@ -118,9 +121,16 @@ class Trail:
             self.settled = shared
 
     def note(
-        self, parent: Hypothesis, proposed: Sequence[Hypothesis], fates: Sequence[str]
+        self,
+        parent: Hypothesis,
+        proposed: Sequence[Hypothesis],
+        fates: Sequence[str],
+        keep_best: bool = False,
     ) -> None:
-        """Record what was proposed below a hypothesis; an empty fate means that it was kept."""
+        """Record what was proposed below a hypothesis; an empty fate means that it was kept.
+
+        `keep_best`: of all nodes the best program's is kept, whatever was said of it before.
+        """
         above = None if not parent.steps else parent.number
         new = [
             Node(
@@ -137,8 +147,18 @@ class Trail:
             for hypothesis, fate in zip(proposed, fates, strict=True)
         ]
         self.nodes += new
+        if keep_best and self.best is not None:
+            best = self.best.number
+            self.nodes = [_settled(node, node.number == best) for node in self.nodes]
+            new = self.nodes[len(self.nodes) - len(new) :]
         if self.on_nodes is not None:
             self.on_nodes(new)
+
+
+def _settled(node: Node, kept: bool) -> Node:
+    if node.kept == kept:
+        return node
+    return replace(node, kept=kept, reason="" if kept else "outvoted")
 
 
 def rank(hypothesis: Hypothesis, weights: Weights) -> float:

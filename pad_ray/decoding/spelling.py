@@ -8,6 +8,7 @@ from pad_ray.decoding.growth import Grow, Line
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.programs.statements import scan
 from pad_ray.students.models import Student
+from pad_ray.students.pieces import Pieces
 
 
 class Speller:
@@ -17,7 +18,7 @@ class Speller:
         self._tokenizer = student.tokenizer
         self._ends = _end_tokens(student)
         self._by_lines = student.card.writes_text
-        self._pieces: dict[int, str] = {}
+        self._pieces = Pieces(student.tokenizer)
 
     def ends(self, token: int) -> bool:
         """Tell whether a token ends a text and is no part of it."""
@@ -31,8 +32,10 @@ class Speller:
         if token in self._ends:
             line.done = line.finished = True
             return
+        if line.reading is None:
+            line.reading = self._pieces.begin(start.ids)
         line.ids.append(token)
-        piece = self._piece(token)
+        piece, line.reading = self._pieces.added(start.ids, line.ids, line.reading)
         if self._by_lines:
             ended = "\n" in piece
         else:
@@ -96,12 +99,6 @@ class Speller:
     def _decoded(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def _piece(self, token: int) -> str:
-        piece = self._pieces.get(token)
-        if piece is None:
-            piece = self._pieces[token] = piece_text(self._tokenizer, token)
-        return piece
-
 
 def left_of(grow: Grow, start: Hypothesis, line: Line) -> int:
     """Return how many tokens a line may still write."""
@@ -118,13 +115,3 @@ def _end_tokens(student: Student) -> frozenset[int]:
     given = student.model.generation_config.eos_token_id
     listed = given if isinstance(given, list) else [given]
     return frozenset(t for t in (*listed, student.tokenizer.eos_token_id) if t is not None)
-
-
-def piece_text(tokenizer: object, token: int) -> str:
-    """Return what a token adds to the text; a piece of a character may come out as marks."""
-    name = tokenizer.convert_ids_to_tokens(token)  # type: ignore[attr-defined]
-    if name is None:
-        return ""
-    if "\u2581" in name:  # SentencePiece's space, which decoding one token would drop
-        return str(name.replace("\u2581", " "))
-    return str(tokenizer.decode([token]))  # type: ignore[attr-defined]

@@ -7,10 +7,13 @@ helper function), because only the line below a block shows that it has closed.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_HEAD_CHARS = 16
+# Enough for the longest word that is looked for, and a character after it.
+_HEAD_CHARS = 20
+_ENTRY = re.compile(r"(async )?def solution(?!\w)")
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
@@ -59,7 +62,8 @@ def split_steps(program: str) -> list[str]:
     """
     steps: list[str] = []
     state, current = Scan(), ""
-    for line in program.rstrip("\n").splitlines():
+    # Not `splitlines`, for which a form feed in a string ends a line.
+    for line in program.rstrip("\n").split("\n"):
         current += line + "\n"
         state, ended, _ = scan(state, line + "\n")
         if ended:
@@ -79,15 +83,18 @@ def _end_of_line(state: Scan) -> tuple[Scan, bool, bool]:
     fresh = Scan(in_solution=state.in_solution, body=state.body)
     if not state.head:
         return fresh, False, False
-    is_header = state.last == ":"
+    # A decorator is a part of what it decorates.
+    rides_along = state.last == ":" or state.head.startswith("@")
     if state.indent == 0:
-        opens = is_header and state.head.startswith(("def solution", "async def solut"))
-        return Scan(in_solution=opens), not is_header, False
+        is_entry = _ENTRY.match(state.head) is not None
+        # One whose body stands behind its colon is whole.
+        opens = is_entry and rides_along
+        return Scan(in_solution=opens), not rides_along, is_entry and not opens
     if not state.in_solution:
         return fresh, False, False
     if state.body < 0:
         fresh = fresh._replace(body=state.indent)
-    if is_header or state.indent > fresh.body:
+    if rides_along or state.indent > fresh.body:
         return fresh, False, False
     return fresh, True, _is_return(state.head)
 
@@ -98,15 +105,18 @@ def _is_return(head: str) -> bool:
 
 def _char(state: Scan, char: str) -> Scan:
     if state.comment:
-        return state
+        # Inside brackets, for elsewhere a newline ends the statement.
+        return state._replace(comment=False) if char == "\n" else state
     if state.quote:
         return _quoted(state, char)
     if state.pending:
         state = _after_quotes(state, char)
         if state.quote or state.pending:
             return state
-    if char in "\r\n":
+    if char == "\n":
         return state._replace(joined=False)
+    if char in "\r\f":
+        return state
     if char in " \t" and not state.head:
         return state._replace(indent=state.indent + (4 if char == "\t" else 1))
     if char == "#":

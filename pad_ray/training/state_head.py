@@ -12,10 +12,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from pad_ray.decoding.spelling import piece_text
 from pad_ray.programs.statements import Scan, scan
 from pad_ray.students.inference import last_states
 from pad_ray.students.models import DTYPES, Student, load_student, tokenise_source
+from pad_ray.students.pieces import Pieces
 from pad_ray.training.objectives import collate
 from pad_ray.training.verifier_data import JudgedProgram
 from pad_ray.verifiers.states import StateHead
@@ -59,8 +59,8 @@ def _tokenised(student: Student, program: JudgedProgram) -> tuple[list[int], lis
     source = tokenise_source(tokenizer, prompt, student.is_encoder_decoder)
     ids = list(tokenizer(program.program + "\n", add_special_tokens=False).input_ids)
     state, ends = Scan(), []
-    for written, token in enumerate(ids, 1):
-        state, ended, returned = scan(state, piece_text(tokenizer, token))
+    for written, piece in enumerate(Pieces(tokenizer).each(ids), 1):
+        state, ended, returned = scan(state, piece)
         if ended:
             ends.append(written)
         if returned:

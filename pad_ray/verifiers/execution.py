@@ -6,6 +6,7 @@ Only whole statements are run: a step closes with the block that it stands in.
 from __future__ import annotations
 
 import ast
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -16,15 +17,19 @@ from pad_ray.verifiers.base import Candidate
 REPEATED = 0.5
 NEGATIVE = 0.5
 _KEPT_PREFIXES = 20_000
+# As Python counts the lines of a program.
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_NOTE = "_noted_by_the_judge_"
 
 
 class ExecutionScorer:
     """1 for a program that runs so far, 0 for one that does not, less than 1 for a bad sign.
 
-    Bad signs: a new variable of the same calculation and value as an older one (`REPEATED`; two
-    quantities may well be given as the same number), and, where the search forbids it, a negative
-    number (`NEGATIVE`). A finished program that returns nothing has failed. Outcomes are kept by
-    text.
+    Bad signs, in what the last step assigns: a new variable of the same calculation and value as an
+    older one (`REPEATED`; two quantities may well be given as the same number), and, where the
+    search forbids it, a negative number (`NEGATIVE`). A variable's value is the one that it was
+    given, whatever becomes of it later. A finished program that returns nothing has failed.
+    Outcomes are kept by text.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -61,11 +66,15 @@ class ExecutionScorer:
             return 1.0 if unreadable and not candidate.finished else 0.0
         if candidate.finished and outcome.value is None:
             return 0.0
-        score = 1.0
-        values = outcome.value if isinstance(outcome.value, list) else [outcome.value]
-        if prefix.repeats(values, len(candidate.before.splitlines())):
-            score *= REPEATED
-        if candidate.forbid_negative and any(_is_negative(value) for value in values):
+        values: list[object] = (
+            [*outcome.value] if isinstance(outcome.value, list) else [outcome.value]
+        )
+        fresh, repeats = values, False
+        if not candidate.finished:
+            before = candidate.before.count("\n")
+            fresh, repeats = prefix.fresh(values, before), prefix.repeats(values, before)
+        score = REPEATED if repeats else 1.0
+        if candidate.forbid_negative and any(_is_negative(value) for value in fresh):
             score *= NEGATIVE
         return score
 
@@ -73,8 +82,9 @@ class ExecutionScorer:
 class Prefix:
     """A program so far: how to run it, and what it has assigned.
 
-    `runnable` is None where there is nothing to run yet; it returns the variables' values in the
-    order of `assigned`, unless the program returns by itself.
+    `runnable` is None where there is nothing to run yet; it returns the values that the body's
+    assignments gave, in the order of `assigned` (name, calculation, line), unless the program
+    returns by itself.
     """
 
     def __init__(self, program: str, finished: bool = False) -> None:
@@ -86,26 +96,49 @@ class Prefix:
         function = None if tree is None else _solution(tree)
         if finished:
             self.runnable = program
-            return
-        if function is None:
-            return
-        self.assigned = [
-            (node.targets[0].id, ast.unparse(node.value), node.lineno)
-            for node in function.body
-            if isinstance(node, ast.Assign)
-            and len(node.targets) == 1
-            and isinstance(node.targets[0], ast.Name)
-        ]
-        indent = " " * function.body[0].col_offset
-        names = ", ".join(name for name, *_ in self.assigned)
-        self.runnable = f"{program.rstrip()}\n{indent}return [{names}]\n"
+        elif function is not None and function.body[0].lineno > function.lineno:
+            self._record(program, function)
+
+    def _record(self, program: str, function: ast.FunctionDef) -> None:
+        """Have the program note each value where it is assigned, and return them all."""
+        lines = _NEWLINE.split(program.rstrip())
+        first = function.body[0]
+        indent = lines[first.lineno - 1][: first.col_offset]
+        noted: list[str] = []
+        below: dict[int, list[str]] = {}
+        for node in function.body:
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                name = node.targets[0].id
+                self.assigned.append((name, ast.unparse(node.value), node.lineno))
+                noted.append(f"{_NOTE}{len(noted)}")
+                below.setdefault(node.end_lineno or 0, []).append(f"{noted[-1]} = {name}")
+        kept = []
+        for number, line in enumerate(lines, 1):
+            kept += [line, *(indent + note for note in below.get(number, ()))]
+        self.runnable = "\n".join([*kept, f"{indent}return [{', '.join(noted)}]\n"])
+
+    def fresh(self, values: Sequence[object], lines_before: int) -> list[object]:
+        """Return the values that were assigned below line `lines_before`."""
+        if len(values) != len(self.assigned):
+            return []
+        pairs = zip(self.assigned, values, strict=True)
+        return [value for (_, _, line), value in pairs if line > lines_before]
 
     def repeats(self, values: Sequence[object], lines_before: int) -> bool:
-        """Tell whether a variable assigned below line `lines_before` repeats an older one."""
+        """Tell whether a new variable below line `lines_before` repeats an older one."""
         if len(values) != len(self.assigned):
             return False
+        names: set[str] = set()
         seen: list[tuple[str, object]] = []
-        for (_, expression, line), value in zip(self.assigned, values, strict=True):
+        for (name, expression, line), value in zip(self.assigned, values, strict=True):
+            # One that changes, as in a simulation, is no new quantity.
+            if name in names:
+                continue
+            names.add(name)
             if line > lines_before and (expression, value) in seen:
                 return True
             if not expression.lstrip("-").replace(".", "", 1).isdigit():

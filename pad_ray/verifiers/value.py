@@ -21,7 +21,7 @@ from pad_ray.base.errors import StudentError, reason_of
 from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import format_source
 from pad_ray.students.files import VERIFIER_FILE
-from pad_ray.students.inference.rows import Rows
+from pad_ray.students.inference import Rows, check_understood
 from pad_ray.students.models import quieten, tokenise_source
 from pad_ray.verifiers.base import Candidate, calibrated
 
@@ -133,6 +133,7 @@ class ValueScorer:
     """Reads on from what it has read of each program: no prefix is read twice."""
 
     def __init__(self, verifier: Verifier) -> None:
+        check_understood(verifier.model.backbone, "scorers.value")
         self._verifier = verifier
         # Where each candidate of a search's last call was read to, by its number.
         self._places: dict[int, dict[int, tuple[Rows, int]]] = {}

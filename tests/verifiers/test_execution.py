@@ -44,6 +44,17 @@ def score(scorer: ExecutionScorer, before: str, *steps: str, **more: bool) -> li
         (HEAD + "    b = a * 2\n", "    a = 4\n    c = a * 2\n", 1.0),
         (HEAD + "    b = a * 2\n    c = a * 2\n", "    d = 1\n", 1.0),
         (HEAD, "    for i in range(3):\n        a += i\n    b = a\n", 1.0),
+        # A program as it is: tabs, what it deletes, what it changes on purpose.
+        ("def solution():\n\ta = 3\n", "\tb = a + 1\n", 1.0),
+        ("def solution():\n\ta = 3\n", "\tb = c + 1\n", 0.0),
+        ("", "def solution(): return 5\n", 1.0),
+        ("", "@staticmethod\ndef f():\n    return 1\ndef solution():\n    a = f()\n", 1.0),
+        (HEAD + "    b = a * 2\n", "    del b\n", 1.0),
+        (HEAD + "    a = a + 1\n", "    a = a + 1\n", 1.0),
+        (HEAD + "    up = True\n    up = not up\n", "    up = not up\n", 1.0),
+        (HEAD + "    b = a * 2\n    a = 9\n", "    c = 4\n", 1.0),
+        (HEAD + "    b = [a]\n", "    c = ('x\u2028'\n    )\n", 1.0),
+        (HEAD + "    b = a * 2; c = 1\n", "    d = a * 2\n", REPEATED),
         ("", "import math\n", 1.0),
         ("", "import nowhere\n", 1.0),
         ("", "def solution(:\n", 0.0),
@@ -79,6 +90,9 @@ def test_negative_numbers_are_marked_only_where_they_are_forbidden(
 ) -> None:
     assert score(scorer, HEAD, "    b = a - 5\n") == [1.0]
     assert score(scorer, HEAD, "    b = a - 5\n", forbid_negative=True) == [NEGATIVE]
+    # Once, by the step that it stands in, and not by those that follow.
+    assert score(scorer, HEAD + "    b = a - 5\n", "    c = 1\n", forbid_negative=True) == [1.0]
+    assert score(scorer, HEAD + "    b = a - 5\n", "    b = 2\n", forbid_negative=True) == [1.0]
     assert score(scorer, HEAD, "    return a - 5\n", finished=True, forbid_negative=True) == [
         NEGATIVE
     ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from pad_ray.tasks.base import Task
 
 _CUT = Outcome("invalid", error_type="Truncated", message="its tokens or its time ran out")
 _UNREADABLE = Outcome("invalid", error_type="NoProgram", message="no program can be read")
+_AMOUNT = re.compile(r"([-+]?)[$€£]?((?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)")
 # What speaks of a program as a whole; the others compare programs that are still written.
 _VOTING = ("value", "grounding")
 
@@ -86,11 +88,12 @@ class Ballot:
         return vote_weight(sources(program), self.trail.settings.weights.model_dump())
 
     def share(self) -> float:
-        """Return the winner's share of all votes; those that failed count as one each way."""
+        """Return the winner's share of all votes, those of programs that failed among them."""
         if not self.programs:
             return 0.0
         weights = [self.weight(key) for key in self.programs]
-        return max(weights) / (sum(weights) or 1.0)
+        failed = sum(self._vote(program) for program, _ in self.failed)
+        return max(weights) / (sum(weights) + failed or 1.0)
 
     def offer(self) -> None:
         """Offer the best program of the answer that wins."""
@@ -107,19 +110,16 @@ class Ballot:
 
     def note(self, root: Hypothesis, programs: Sequence[Hypothesis]) -> None:
         """Record the programs in the trail."""
-        best = self.trail.best
         failed = {program.number: outcome for program, outcome in self.failed}
         fates = [
-            ""
-            if best is not None and program.number == best.number
-            else OUT_OF_TOKENS
+            OUT_OF_TOKENS
             if program.truncated
             else f"failed: {failed[program.number].status}"
             if program.number in failed
             else "outvoted"
             for program in programs
         ]
-        self.trail.note(root, programs, fates)
+        self.trail.note(root, programs, fates, keep_best=True)
 
 
 def vote(trail: Trail, root: Hypothesis) -> Search:
@@ -194,9 +194,32 @@ def is_gold(task: Task, key: str | None, gold: str) -> bool:
 
 
 def answer_key(value: Value) -> str:
-    """Return what is equal for answers that count as the same."""
-    if isinstance(value, bool | int | float):
-        return f"{float(value):.9g}" if abs(value) < 1e300 else str(value)
+    """Return what is equal for answers that count as the same, for any value of the sandbox.
+
+    Numbers are equal to nine digits, and to texts that are such numbers (`"$1,800.00"`); texts but
+    for case and the spaces around them; lists and dicts by what they hold, their texts but for
+    spaces, in whatever order a dict has it.
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(_as_json(one) for one in value)}]"
+    if isinstance(value, dict):
+        pairs = sorted((json.dumps(answer_key(k)), _as_json(v)) for k, v in value.items())
+        return f"{{{', '.join(f'{key}: {one}' for key, one in pairs)}}}"
     if isinstance(value, str):
-        return value.strip().casefold()
-    return json.dumps(value, sort_keys=True)
+        number = _number(value)
+        return value.strip().casefold() if number is None else answer_key(number)
+    if value is None:
+        return "null"
+    # -0.0 is 0.
+    return f"{float(value) + 0.0:.9g}" if abs(value) < 1e300 else str(value)
+
+
+def _as_json(value: Value) -> str:
+    """Return a value's key as it stands inside another's: JSON, a text as it is."""
+    return json.dumps(value.strip()) if isinstance(value, str) else answer_key(value)
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a text is, if it is one as prices and counts are written."""
+    found = _AMOUNT.fullmatch(text.strip())
+    return None if found is None else float((found[1] + found[2]).replace(",", ""))

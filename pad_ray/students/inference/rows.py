@@ -26,6 +26,7 @@ from pad_ray.students.inference.cache import (
     self_attention_layers,
     taken,
 )
+from pad_ray.students.inference.positions import counts_columns
 
 Output = Callable[..., torch.Tensor]
 
@@ -81,8 +82,9 @@ class Rows:
     """A model, and what it has read in each row.
 
     Columns are the cache's positions; the mask is False where a row has none. A row
-    that stands still while others read on gets an empty column; `select` closes such gaps, so
-    that all rows end in the last column, which relative positions (T5) count on.
+    that stands still while others read on gets an empty column. `select` closes such gaps, so
+    that all rows end in the last column; for a model that measures distances by columns (see
+    `counts_columns`) that is done before a row with a gap reads on.
 
     `output` maps the columns of the rows' last tokens, and the model's inputs, to a tensor
     [rows, ...] for these columns. `pad` is any token. The rows of an
@@ -103,7 +105,10 @@ class Rows:
         self._device = model.device
         self._pad = pad
         self._cache = make_cache(model.config)
+        self._counts_columns = counts_columns(model.config)
         self.lengths = [0] * count
+        # Whether a row has an empty column behind its first token.
+        self._gaps = [False] * count
         self._mask_R_C = torch.zeros((count, 0), dtype=torch.bool, device=self._device)
         self._encoded_R_S_E: torch.Tensor | None = None
         self._source_mask_R_S = self._mask_R_C
@@ -129,8 +134,9 @@ class Rows:
     @property
     def reads_ahead(self) -> bool:
         """Tell whether tokens that were read can be forgotten again."""
+        # Wrong guesses would leave gaps at every pass.
         recurrent = recurrent_layers(self._cache)
-        return self._encoded_R_S_E is None and all(layer.is_croppable for layer in recurrent)
+        return not self._counts_columns and all(layer.is_croppable for layer in recurrent)
 
     @torch.inference_mode()
     def read_ahead(self, tokens: Sequence[Sequence[int]], output: Output) -> torch.Tensor:
@@ -157,6 +163,7 @@ class Rows:
         self._mask_R_C = torch.cat([self._mask_R_C[:, :first], fresh_R_T], dim=1)
         for row, (before, after) in enumerate(zip(read, kept, strict=True)):
             self.lengths[row] -= before - after
+            self._gaps[row] = self._gaps[row] or after < most
 
     @torch.inference_mode()
     def skim(self, tokens: Sequence[Sequence[int]]) -> None:
@@ -191,6 +198,9 @@ class Rows:
         at_left: bool = False,
     ) -> torch.Tensor:
         """Read rows of unequal length, the shorter ones padded on the right with `at_left`."""
+        pairs = zip(tokens, self._gaps, strict=True)
+        if self._counts_columns and any(new and gap for new, gap in pairs):
+            self.select(range(len(self)))
 
         def padded(values: Sequence[Any], pad: Any) -> list[Any]:
             rest = [pad] * (width - len(values))
@@ -213,6 +223,8 @@ class Rows:
         for (states, number), state in before:
             states[number][still] = state
         for row, new in enumerate(tokens):
+            # Those padded on the left begin there, or have had their gaps closed.
+            self._gaps[row] |= self.lengths[row] > 0 and len(new) < width
             self.lengths[row] += len(new)
         return found
 
@@ -247,6 +259,7 @@ class Rows:
         index = torch.tensor(list(rows), dtype=torch.long, device=self._device)
         valid_R_C = self._mask_R_C[index]
         self.lengths = [self.lengths[row] for row in rows]
+        self._gaps = [False] * len(self.lengths)
         width = max([columns, *self.lengths])
         # A stable sort puts a row's empty columns first and keeps the others in order.
         order_R_C = torch.argsort(valid_R_C.int(), dim=1, stable=True)
@@ -278,6 +291,7 @@ class Rows:
             states[number] = torch.cat([states[number], states[number][index]])
         self._mask_R_C = torch.cat([self._mask_R_C, self._mask_R_C[index]])
         self.lengths += [self.lengths[row] for row in source]
+        self._gaps += [self._gaps[row] for row in source]
         if self._encoded_R_S_E is not None:
             self._encoded_R_S_E = torch.cat([self._encoded_R_S_E, self._encoded_R_S_E[index]])
             self._source_mask_R_S = torch.cat([self._source_mask_R_S, self._source_mask_R_S[index]])
@@ -304,6 +318,7 @@ class Rows:
         if self._encoded_R_S_E is not None:
             self._join_encoded(other)
         self.lengths += other.lengths
+        self._gaps += other._gaps
 
     @torch.inference_mode()
     def taken(self, rows: Sequence[int]) -> Rows:
@@ -313,21 +328,31 @@ class Rows:
         new._cache = taken(self._cache, self._model.config, index)
         new._mask_R_C = self._mask_R_C[index]
         new.lengths = [self.lengths[row] for row in rows]
+        new._gaps = [self._gaps[row] for row in rows]
         return new
 
     @torch.inference_mode()
     def copy(self, to: Sequence[int], source: Sequence[int], first: int) -> None:
-        """Overwrite rows by rows that have the same columns up to `first`."""
+        """Overwrite rows by rows that have the same columns up to `first`, and the same source.
+
+        From 0 on the target may have had another source.
+        """
         where, what = (torch.tensor(list(r), device=self._device) for r in (to, source))
         for layer in self._attention():
             layer.copy_rows(where, what, first)
         for states, number in recurrent_states(self._cache):
             states[number][where] = states[number][what]
         self._mask_R_C[where] = self._mask_R_C[what]
+        if self._encoded_R_S_E is not None and first == 0:
+            self._encoded_R_S_E[where] = self._encoded_R_S_E[what]
+            self._source_mask_R_S[where] = self._source_mask_R_S[what]
+            for layer in self._cross():
+                layer.keys[where] = layer.keys[what]
+                layer.values[where] = layer.values[what]
         # A row may be source and target at once.
-        lengths = list(self.lengths)
+        lengths, gaps = list(self.lengths), list(self._gaps)
         for row, old in zip(to, source, strict=True):
-            self.lengths[row] = lengths[old]
+            self.lengths[row], self._gaps[row] = lengths[old], gaps[old]
 
     def _attention(self) -> list[GrowingLayer]:
         layers = self_attention_layers(self._cache)

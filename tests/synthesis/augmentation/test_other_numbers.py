@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written import problems, program
 
+from pad_ray.sandbox import Sandbox
 from pad_ray.synthesis.augmentation.numbers import other_numbers
 from pad_ray.synthesis.augmentation.senses import (
     answer_text,
@@ -162,8 +163,10 @@ def test_answers_are_written_as_gold_ones() -> None:
 
 
 def test_steps_are_traced() -> None:
-    text = program("a = 3", "b = a - 4", "return b * b")
-    assert traced(text) == program("a = 3", "b = a - 4", "return [a, b]") + "\n"
+    text = traced(program("a = 3", "b = a - 4", "a = 7", "return b * b"))
+    assert text is not None
+    with Sandbox() as sandbox:
+        assert sandbox.run([text])[0].value == [3, -1, 7]
     assert traced("x = 3") is None and traced("def solution(:") is None
     assert steps_lost_sense([3, 1], [3, -1]) and steps_lost_sense([3, 1], [3, 0.5])
     assert not steps_lost_sense([3, -1], [3, -2]) and not steps_lost_sense([3], [3, -2])
