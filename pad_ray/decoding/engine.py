@@ -31,8 +31,10 @@ _MOST_AHEAD = {"cpu": 64, "cuda": 1024}
 # At a border the rows are packed anew where more of them are free, or more columns empty.
 _MOST_FREE = 0.5
 _MOST_GAPS = 48
-# Most ways of a beam fall out of its margin at once.
-_ROWS_OF_A_BEAM = 2
+# How much of its width a beam is expected to need, and what one beam says of the next: most ways
+# fall out of a narrow margin at once, and none out of a wide one.
+_FIRST_SHARE = 0.5
+_LEARNED = 0.1
 # Tokens of a prompt that are read at once, so that the states of long ones fit.
 _CHUNK = 1024
 
@@ -86,6 +88,7 @@ class Engine:
         # Rows that hold nothing any more.
         self._free: list[int] = []
         self._prefix: tuple[list[int], Rows] | None = None
+        self._beam_share = _FIRST_SHARE
 
     @property
     def rows_in_use(self) -> int:
@@ -181,7 +184,7 @@ class Engine:
             count, have = len(group.queue), room + bool(group.lines)
             cost: float = count
             if group.is_beam:
-                cost = min(_ROWS_OF_A_BEAM, group.grow.width)
+                cost = math.ceil(min(group.grow.width, self._limit) * self._beam_share)
                 fits = have >= cost
             else:
                 count = int(count if count <= have else max(1, have - 1))
@@ -361,6 +364,7 @@ class Engine:
                     for line, column in zip(live, read, strict=False)
                 ]
             growth.written += sum(written)
+            group.written += sum(written)
             self.generated += sum(written)
             for line, count in zip(live, written, strict=True):
                 kept[line.row] = count
@@ -454,6 +458,7 @@ class Engine:
             line = parents[number].fork(row)
             self._push(group, line, token, logprob)
             group.lines.append(line)
+        group.most = max(group.most, len(group.lines))
 
     def _copies(self, source: Sequence[int], nearby: Sequence[int], written: int) -> list[int]:
         """Return a copy of each source row.
@@ -492,6 +497,8 @@ class Engine:
             return
         if group.is_beam:
             done.sort(key=lambda line: -line.logprob)
+            share = group.most / group.grow.width
+            self._beam_share += _LEARNED * (share - self._beam_share)
         for place, line in enumerate(done):
             found = self._speller.hypothesis(group.start, line)
             group.found[place if group.is_beam else line.place] = found

@@ -110,7 +110,8 @@ class Group:
     """The ways in which one start is written on.
 
     `queue` holds the places of ways that have no row yet, `lines` are in writing, `found` has what
-    is done by place. A beam is one way until it is done.
+    is done by place. A beam is one way until it is done, of `most` lines and `written` tokens so
+    far.
     """
 
     grow: Grow
@@ -118,6 +119,8 @@ class Group:
     queue: deque[int]
     lines: list[Line] = field(default_factory=list)
     found: dict[int, Hypothesis] = field(default_factory=dict)
+    most: int = 0
+    written: int = 0
 
     @classmethod
     def of(cls, grow: Grow, start: Hypothesis) -> Group:
@@ -149,8 +152,9 @@ class Group:
     def put_back(self) -> int:
         """Give up what is in writing, to begin it again later; return its tokens."""
         self.queue.extendleft(sorted({line.place for line in self.lines}, reverse=True))
-        lost = sum(len(line.logprobs) for line in self.lines)
-        self.lines = []
+        # Lines of a beam share what their common parents wrote.
+        lost = self.written if self.is_beam else sum(len(line.logprobs) for line in self.lines)
+        self.lines, self.written = [], 0
         return lost
 
 

@@ -15,6 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.decoding import scheduler
+from pad_ray.decoding.growth import Group
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.scheduler import Job
 from pad_ray.decoding.search import Open, Run, Search, Trail, write
@@ -173,6 +174,28 @@ def test_few_rows_change_nothing(
             assert narrow.engine.rows_in_use <= 6
         for job, expected in zip(jobs, wide, strict=True):
             assert alike(narrow.solution(job), expected)
+
+
+def test_what_has_to_begin_again_costs_and_says_the_same(
+    solver: Solver, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[int] = []
+    put_back = Group.put_back
+
+    def counted(group: Group) -> int:
+        lost.append(put_back(group))
+        return lost[-1]
+
+    monkeypatch.setattr(Group, "put_back", counted)
+    settings = SearchSettings(strategy="stepwise", width=4, proposals=8, margin=8.0)
+    questions = [e.question for e in examples[:6]]
+    with Solver(solver.student, sandbox=solver.sandbox, max_rows=10) as narrow:
+        found = narrow.solve_batch(questions, settings=settings)
+    assert max(lost) > 1
+    lost.clear()
+    for question, solution in zip(questions, found, strict=True):
+        assert alike(solution, solver.solve(question, settings=settings))
+    assert not lost
 
 
 @pytest.mark.parametrize(
