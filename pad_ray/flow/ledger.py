@@ -183,5 +183,7 @@ def share_ledger(budget: Budget | None, spent: Totals) -> SharedLedger:
     node = ray.get_runtime_context().get_node_id()
     strategy = NodeAffinitySchedulingStrategy(node, soft=False)
     actor: Any = ray.remote(Ledger)
-    options = actor.options(num_cpus=0, max_concurrency=64, scheduling_strategy=strategy)
+    # One call at a time: several threads would take a caller's calls out of their order, and ask
+    # for more before what the last request took is noted. No call waits for anything.
+    options = actor.options(num_cpus=0, max_concurrency=1, scheduling_strategy=strategy)
     return SharedLedger(options.remote(budget, spent))

@@ -83,6 +83,14 @@ def test_a_shared_ledger_is_one_for_all(local_ray: None) -> None:
     assert (totals.tokens, totals.cost_usd, totals.reasons[""]) == (11, 0.25, 3)
 
 
+def test_what_a_caller_notes_counts_before_its_next_call(local_ray: None) -> None:
+    ledger = share_ledger(Budget(max_tokens=300), Totals())
+    for _ in range(300):
+        assert ledger.reserve("door", Rates(), 1) == 0
+        ledger.record("door", Rates(), 0, 1, 0, 0.0)
+    assert ledger.reserve("door", Rates(), 1) is None
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
