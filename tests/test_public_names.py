@@ -37,7 +37,9 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 # A change of these is a decision, as one of a job's flags is.
-SANDBOX = "ALLOWED_MODULES Check Limits Outcome Sandbox SandboxError Status Value diagnose"
+SANDBOX = (
+    "ALLOWED_MODULES Check Limits Outcome OutcomeCache Sandbox SandboxError Status Value diagnose"
+)
 TASKS = """
 GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Split Task answers_equal_rounded get_task
 iter_problems load_problems numbers_equal texts_equal

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pad_ray.base.errors import ResourceError
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.growth import Grow, Growth
 from pad_ray.decoding.hypothesis import Hypothesis
@@ -24,7 +25,7 @@ from pad_ray.decoding.search import Open, Request, Run, Search, Trail, Verify, w
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES, Strategy
 from pad_ray.programs.extraction import extract_program
-from pad_ray.sandbox import Outcome, Sandbox
+from pad_ray.sandbox import Outcome, OutcomeCache, SandboxError
 from pad_ray.students.models import prompt_fits
 from pad_ray.verifiers.base import Candidate, StepScorer
 
@@ -91,12 +92,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, engine: Engine, scorers: Mapping[str, StepScorer], sandbox: Sandbox | None
+        self, engine: Engine, scorers: Mapping[str, StepScorer], outcomes: OutcomeCache | None
     ) -> None:
         self.engine = engine
         self.seconds = dict.fromkeys(("generate", "arrange", *scorers, "run"), 0.0)
         self._scorers = scorers
-        self._sandbox = sandbox
+        self._outcomes = outcomes
         self._waiting: list[Job] = []
         self._jobs: list[Job] = []
         self._numbers = itertools.count()
@@ -239,7 +240,7 @@ class Scheduler:
         if trail.is_answered and trail.outcome is None and not trail.reads_text:
             assert trail.best is not None
             program = extract_program(trail.best.text)
-            if program is not None and self._sandbox is not None:
+            if program is not None and self._outcomes is not None:
                 job.request = Run((program,))
                 return
         self._end(job)
@@ -345,9 +346,9 @@ class Scheduler:
 
     def _run(self, jobs: Sequence[Job]) -> list[list[Outcome]]:
         programs = [job.request.programs for job in jobs if isinstance(job.request, Run)]
-        assert self._sandbox is not None, "this scheduler runs no programs"
+        assert self._outcomes is not None, "this scheduler runs no programs"
         with self._timed("run"):
-            outcomes = iter(self._sandbox.run([text for texts in programs for text in texts]))
+            outcomes = iter(self._outcomes.run([text for texts in programs for text in texts]))
         return [[next(outcomes) for _ in texts] for texts in programs]
 
     def _forget(self, numbers: Sequence[int]) -> None:
@@ -418,11 +419,16 @@ class _Failure:
 
 
 def _each(jobs: Sequence[Job], answer: Callable[..., Sequence[Any]]) -> list[tuple[Job, Any]]:
-    """Answer jobs in one batch, or where that fails one by one, so that an error is its job's."""
+    """Answer jobs in one batch, or where that fails one by one, so that an error is its job's.
+
+    Raises `ResourceError` where the sandbox itself cannot work: that is no question's fault.
+    """
     if not jobs:
         return []
     try:
         return list(zip(jobs, answer(jobs), strict=True))
+    except SandboxError as error:
+        raise ResourceError(f"sandbox: {error}") from error
     except Exception as error:
         if len(jobs) == 1:
             return [(jobs[0], _Failure(error))]

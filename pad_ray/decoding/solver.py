@@ -19,7 +19,7 @@ from pad_ray.decoding.scheduler import Job, Scheduler
 from pad_ray.decoding.search import Node, Trail
 from pad_ray.decoding.settings import MODELLED, SearchSettings, check_text_search
 from pad_ray.programs.extraction import extract_program
-from pad_ray.sandbox import Limits, Outcome, Sandbox, Value
+from pad_ray.sandbox import Limits, Outcome, OutcomeCache, Sandbox, Value
 from pad_ray.students.models import (
     DTYPES,
     Student,
@@ -97,10 +97,11 @@ class Solver:
         self.student = student
         self._owns_sandbox = sandbox is None
         self.sandbox = Sandbox(limits or Limits()) if sandbox is None else sandbox
+        self._outcomes = OutcomeCache(self.sandbox)
         try:
             given = ScorerSettings() if scorers is None else scorers
             if isinstance(given, ScorerSettings):
-                given = load_scorers(given, self.sandbox, student.model.device)
+                given = load_scorers(given, self._outcomes, student.model.device)
             self.scorers = given
             self._max_rows = max_rows
             self.engine, self.scheduler = self._begun()
@@ -176,7 +177,7 @@ class Solver:
         value = self.scorers.get("value")
         head = value.head if isinstance(value, StateScorer) else None
         engine = Engine(self.student, head=head, max_rows=self._max_rows)
-        return engine, Scheduler(engine, self.scorers, self.sandbox)
+        return engine, Scheduler(engine, self.scorers, self._outcomes)
 
     def submit(
         self,

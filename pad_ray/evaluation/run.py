@@ -22,7 +22,7 @@ from rich.table import Table
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, StudentError
 from pad_ray.base.intervals import mean_interval
-from pad_ray.base.schemas import COMPLETED_SCHEMA
+from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
@@ -33,7 +33,7 @@ from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES, load_student
 from pad_ray.synthesis.judge_settings import SandboxSettings
-from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.step_accounting import step_metrics
@@ -59,10 +59,14 @@ class Asking:
 
 
 class StudentStage:
-    """Ray Data stage: problem rows in, the student's texts out."""
+    """Ray Data stage: problem rows in, the student's answers out, judged (`JUDGED_SCHEMA`).
 
-    def __init__(self, asking: Asking) -> None:
+    Programs were run by the search, where they are, and are not run again.
+    """
+
+    def __init__(self, asking: Asking, task: Task) -> None:
         self._asking = asking
+        self._task = task
 
     @cached_property
     def _solver(self) -> Solver:
@@ -99,8 +103,14 @@ class StudentStage:
                 teacher_notes=_notes(solution),
                 teacher="student",
                 error=_error(solution),
+                program=solution.program,
+                chain_of_thought=None,
             )
-        return pa.Table.from_pylist(rows, schema=COMPLETED_SCHEMA)
+            if self._solver.student.card.writes_text:
+                judge_text(row, self._task)
+            else:
+                judge_program(row, solution.outcome if solution.program else None, self._task)
+        return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
 
 
 def _error(solution: Solution) -> str | None:
@@ -167,7 +177,7 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
     requests = request_tables(problems, samples=1, rows_per_block=2 * settings.batch_size)
     write_requests(requests, out / "work")
-    stages = _stages(source, card, task, settings)
+    stages = _stages(source, task, settings)
     judged = run_rows(stages, out / "work", "evaluate").to_table()
     return _finish(stage, judged.sort_by("row_id"), student, task)
 
@@ -181,9 +191,7 @@ def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
         )
 
 
-def _stages(
-    source: str, card: StudentCard, task: Task, settings: EvaluationSettings
-) -> list[ActorStage]:
+def _stages(source: str, task: Task, settings: EvaluationSettings) -> list[ActorStage]:
     verifier = settings.scorers.value
     placed = {"value": None if verifier is None else resolve(verifier)}
     asking = Asking(
@@ -196,21 +204,16 @@ def _stages(
         settings.threads,
         settings.max_rows,
     )
-    judge: ActorStage
-    if card.writes_text:
-        judge = ActorStage(TextJudge, {"task": task}, settings.sandbox_actors, 64, 0.5)
-    else:
-        arguments = {"task": task, "sandbox": settings.sandbox}
-        judge = ActorStage(ProgramJudge, arguments, settings.sandbox_actors, 64, 0.5)
-    ask = ActorStage(
-        StudentStage,
-        {"asking": asking},
-        settings.actors,
-        settings.batch_size,
-        1.0,
-        settings.gpus_per_actor,
-    )
-    return [ask, judge]
+    return [
+        ActorStage(
+            StudentStage,
+            {"asking": asking, "task": task},
+            settings.actors,
+            settings.batch_size,
+            1.0,
+            settings.gpus_per_actor,
+        )
+    ]
 
 
 def _finish(stage: Stage, judged: pa.Table, student: str, task: Task) -> dict[str, Any]:

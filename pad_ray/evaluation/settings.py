@@ -20,7 +20,7 @@ class EvaluationRun(ProblemSettings, SearchSettings):
     """Which problems a student answers, and how."""
 
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        "out problems batch_size max_rows actors sandbox_actors threads gpus_per_actor".split()
+        "out problems batch_size max_rows actors threads gpus_per_actor".split()
     )
 
     split: Split = "test"
@@ -43,8 +43,6 @@ class EvaluationRun(ProblemSettings, SearchSettings):
     """Number format of the weights."""
     threads: int = Field(1, ge=1)
     """Threads a CPU actor computes with."""
-    sandbox_actors: int = Field(1, ge=1)
-    """Actors that run programs."""
 
 
 class EvaluationSettings(EvaluationRun):

@@ -16,6 +16,7 @@ in the kernel is not stopped, nor is timing another process from the outside. Th
 of a string do not.
 """
 
+from pad_ray.sandbox.cache import OutcomeCache
 from pad_ray.sandbox.doctor import Check, diagnose
 from pad_ray.sandbox.executor import Sandbox
 from pad_ray.sandbox.limits import Limits
@@ -29,6 +30,7 @@ __all__ = [
     "Check",
     "Limits",
     "Outcome",
+    "OutcomeCache",
     "Sandbox",
     "SandboxError",
     "Status",

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,6 +28,10 @@ from pad_ray.tasks.answers import judged_answer
 if TYPE_CHECKING:
     from ray.util import metrics
 
+EXACT = Rule()
+# Samples of a problem repeat each other.
+_program_key = lru_cache(4096)(program_key)
+
 
 class ProgramJudge:
     """Ray Data stage: completions in, executed and judged rows (`JUDGED_SCHEMA`) out."""
@@ -41,7 +45,7 @@ class ProgramJudge:
     ) -> None:
         self._task = task
         self._settings = sandbox
-        self._rule = rule or Rule()
+        self._rule = rule or EXACT
         self._ledger = ledger
         self._reasons = _Reasons(ledger)
 
@@ -54,35 +58,19 @@ class ProgramJudge:
         started = time.perf_counter()
         rows = batch.to_pylist()
         # Samples of a problem repeat each other; what is read out of equal texts is equal.
-        read, key = cache(extract_program), cache(program_key)
+        read = cache(extract_program)
         for row in rows:
             row["program"] = None if row["error"] else read(row["completion"])
-        runnable = [row for row in rows if row["program"] is not None]
-        outcomes = run_programs(self._sandbox, [row["program"] for row in runnable])
-        for row, outcome in zip(runnable, outcomes, strict=True):
-            row["program_key"] = key(row["program"])
-            self._record(row, outcome)
+        runnable = [row["program"] for row in rows if row["program"] is not None]
+        outcomes = iter(run_programs(self._sandbox, runnable))
         for row in rows:
-            record_steps(row)
-            if row["program"] is None:
-                row["reason"] = reason_of(row["error"]) if row["error"] else "no_program"
-                row["message"] = row["error"]
+            outcome = None if row["program"] is None else next(outcomes)
+            judge_program(row, outcome, self._task, self._rule)
         judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
         self._reasons.add(rows)
         if self._ledger is not None:
             self._ledger.busy("sandbox", time.perf_counter() - started)
         return judged
-
-    def _record(self, row: dict[str, Any], outcome: Outcome) -> None:
-        row.update(outcome_columns(outcome))
-        if outcome.status != "ok":
-            row["reason"] = outcome.status
-            return
-        record_value(row, outcome.value, self._task)
-        if self._rule.accept == "rounded" and row["rounded_match"]:
-            row["reason"] = None
-        if self._rule.near_keys and row["reason"] is None:
-            row["near_key"] = near_key(row["program"])
 
 
 class TextJudge:
@@ -96,31 +84,59 @@ class TextJudge:
         self, task: Task, rule: Rule | None = None, ledger: LedgerLike | None = None
     ) -> None:
         self._task = task
-        self._rule = rule or Rule()
+        self._rule = rule or EXACT
         self._reasons = _Reasons(ledger)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
         for row in rows:
-            if row["error"]:
-                row.update(reason=reason_of(row["error"]), message=row["error"])
-            else:
-                self._judge(row)
+            judge_text(row, self._task, self._rule)
         self._reasons.add(rows)
         return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
 
-    def _judge(self, row: dict[str, Any]) -> None:
-        text = row["completion"].strip()
-        row["chain_of_thought"] = text
-        row["program_key"] = text_key(text)
-        record_steps(row)
-        value, _ = judged_answer(text, row["answer"], self._task.answers_equal)
-        if value is None:
-            row["reason"] = "no_answer"
-            return
-        record_value(row, value, self._task)
-        if self._rule.accept == "rounded" and row["rounded_match"]:
-            row["reason"] = None
+
+def judge_program(
+    row: dict[str, Any], outcome: Outcome | None, task: Task, rule: Rule = EXACT
+) -> None:
+    """Write into a row, of a completion and its `program`, what became of it.
+
+    `outcome` is None where the row has no program, or an `error` in place of a completion.
+    """
+    record_steps(row)
+    if outcome is None:
+        row["reason"] = reason_of(row["error"]) if row["error"] else "no_program"
+        row["message"] = row["error"]
+        return
+    row["program_key"] = _program_key(row["program"])
+    row.update(outcome_columns(outcome))
+    if outcome.status != "ok":
+        row["reason"] = outcome.status
+        return
+    _record_value(row, outcome.value, task, rule)
+    if rule.near_keys and row["reason"] is None:
+        row["near_key"] = near_key(row["program"])
+
+
+def judge_text(row: dict[str, Any], task: Task, rule: Rule = EXACT) -> None:
+    """Write into a row, of a completion or an `error` in its place, what the text states."""
+    if row["error"]:
+        row.update(reason=reason_of(row["error"]), message=row["error"])
+        return
+    text = row["completion"].strip()
+    row["chain_of_thought"] = text
+    row["program_key"] = text_key(text)
+    record_steps(row)
+    value, _ = judged_answer(text, row["answer"], task.answers_equal)
+    if value is None:
+        row["reason"] = "no_answer"
+        return
+    _record_value(row, value, task, rule)
+
+
+def _record_value(row: dict[str, Any], value: object, task: Task, rule: Rule) -> None:
+    record_value(row, value, task)
+    if rule.accept == "rounded" and row["rounded_match"]:
+        row["reason"] = None
 
 
 def text_key(text: str) -> str:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from pad_ray.programs.canonical import parse_program
-from pad_ray.sandbox import Outcome, Sandbox
+from pad_ray.sandbox import Outcome, OutcomeCache
 from pad_ray.verifiers.base import Candidate
 
 REPEATED = 0.5
 NEGATIVE = 0.5
-_KEPT_PREFIXES = 20_000
 # As Python counts the lines of a program.
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _NOTE = "_noted_by_the_judge_"
@@ -29,54 +27,24 @@ class ExecutionScorer:
     older one (`REPEATED`; two quantities may well be given as the same number), and, where the
     search forbids it, a negative number (`NEGATIVE`). A variable's value is the one that it was
     given, whatever becomes of it later. A finished program that returns nothing has failed.
-    Outcomes are kept by text.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._kept: OrderedDict[str, Outcome] = OrderedDict()
+    def __init__(self, outcomes: OutcomeCache) -> None:
+        self._outcomes = outcomes
 
     def score(self, candidates: Sequence[Candidate]) -> list[list[float]]:
         """Return 1 for each step but the last, whose score is the whole prefix's."""
         prefixes = [Prefix(candidate.program, candidate.finished) for candidate in candidates]
-        runnable = {p.runnable for p in prefixes if p.runnable is not None}
-        fresh = [text for text in runnable if text not in self._kept]
-        self._kept |= zip(fresh, self._sandbox.run(fresh), strict=True)
-        scores = [
-            [1.0] * (len(candidate.steps) - 1) + [self._judge(prefix, candidate)]
+        runnable = [prefix.runnable for prefix in prefixes if prefix.runnable is not None]
+        outcomes = iter(self._outcomes.run(runnable))
+        return [
+            [1.0] * (len(candidate.steps) - 1)
+            + [_judge(prefix, candidate, None if prefix.runnable is None else next(outcomes))]
             for candidate, prefix in zip(candidates, prefixes, strict=True)
         ]
-        while len(self._kept) > _KEPT_PREFIXES:
-            self._kept.popitem(last=False)
-        return scores
 
     def forget(self, search: int) -> None:
         """Do nothing: outcomes serve whoever asks next."""
-
-    def _judge(self, prefix: Prefix, candidate: Candidate) -> float:
-        if prefix.broken:
-            return 0.0
-        if prefix.runnable is None:
-            return 1.0
-        self._kept.move_to_end(prefix.runnable)
-        outcome = self._kept[prefix.runnable]
-        if outcome.status != "ok":
-            # A value that cannot leave the sandbox is no fault of the program.
-            unreadable = outcome.error_type == "UnsupportedValue"
-            return 1.0 if unreadable and not candidate.finished else 0.0
-        if candidate.finished and outcome.value is None:
-            return 0.0
-        values: list[object] = (
-            [*outcome.value] if isinstance(outcome.value, list) else [outcome.value]
-        )
-        fresh, repeats = values, False
-        if not candidate.finished:
-            before = candidate.before.count("\n")
-            fresh, repeats = prefix.fresh(values, before), prefix.repeats(values, before)
-        score = REPEATED if repeats else 1.0
-        if candidate.forbid_negative and any(_is_negative(value) for value in fresh):
-            score *= NEGATIVE
-        return score
 
 
 class Prefix:
@@ -144,6 +112,28 @@ class Prefix:
             if not expression.lstrip("-").replace(".", "", 1).isdigit():
                 seen.append((expression, value))
         return False
+
+
+def _judge(prefix: Prefix, candidate: Candidate, outcome: Outcome | None) -> float:
+    if prefix.broken:
+        return 0.0
+    if outcome is None:
+        return 1.0
+    if outcome.status != "ok":
+        # A value that cannot leave the sandbox is no fault of the program.
+        unreadable = outcome.error_type == "UnsupportedValue"
+        return 1.0 if unreadable and not candidate.finished else 0.0
+    if candidate.finished and outcome.value is None:
+        return 0.0
+    values: list[object] = [*outcome.value] if isinstance(outcome.value, list) else [outcome.value]
+    fresh, repeats = values, False
+    if not candidate.finished:
+        before = candidate.before.count("\n")
+        fresh, repeats = prefix.fresh(values, before), prefix.repeats(values, before)
+    score = REPEATED if repeats else 1.0
+    if candidate.forbid_negative and any(_is_negative(value) for value in fresh):
+        score *= NEGATIVE
+    return score
 
 
 def _solution(tree: ast.Module) -> ast.FunctionDef | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pad_ray.sandbox import Sandbox
+from pad_ray.sandbox import OutcomeCache
 from pad_ray.students.files import STATES_FILE
 from pad_ray.verifiers.alignment import AlignmentScorer
 from pad_ray.verifiers.base import StepScorer
@@ -16,7 +16,7 @@ from pad_ray.verifiers.value import ValueScorer, load_value_model
 
 
 def load_scorers(
-    settings: ScorerSettings, sandbox: Sandbox, device: torch.device
+    settings: ScorerSettings, outcomes: OutcomeCache, device: torch.device
 ) -> dict[str, StepScorer]:
     """Return the scorers by name; those that need no model are always among them."""
     scorers: dict[str, StepScorer] = {}
@@ -28,5 +28,5 @@ def load_scorers(
         else:
             scorers["value"] = ValueScorer(load_value_model(settings.value, device))
     scorers["grounding"] = GroundingScorer()
-    scorers["execution"] = ExecutionScorer(sandbox)
+    scorers["execution"] = ExecutionScorer(outcomes)
     return scorers

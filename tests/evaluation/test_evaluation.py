@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import root_cause, validate
-from pad_ray.base.errors import ConfigError, StudentError
+from pad_ray.base.errors import ConfigError, ResourceError, StudentError
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
-from pad_ray.evaluation.run import evaluate, failure_classes, measure, table_rows
+from pad_ray.decoding.settings import SearchSettings
+from pad_ray.evaluation.run import (
+    Asking,
+    StudentStage,
+    evaluate,
+    failure_classes,
+    measure,
+    table_rows,
+)
 from pad_ray.evaluation.settings import EvaluationSettings
+from pad_ray.sandbox import Outcome, Sandbox, SandboxError
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
-from pad_ray.tasks import get_task
+from pad_ray.synthesis.requests import request_tables
+from pad_ray.tasks import get_task, iter_problems
+from pad_ray.verifiers.settings import ScorerSettings
 
 
 def completed(*completions: str | None, answer: str = "7", error: str | None = None) -> pa.Table:
@@ -210,6 +222,56 @@ def test_a_student_is_asked_every_problem_once(
     assert manifest["metrics"]["failures"] == {"truncated": 8}
 
 
+@pytest.mark.parametrize("strategy", ["greedy", "vote", "auto", "stepwise"])
+def test_no_program_runs_twice(
+    taught_folder: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    run = Sandbox.run
+
+    def noted(sandbox: Sandbox, programs: Iterable[str]) -> list[Outcome]:
+        texts = list(programs)
+        ran.extend(texts)
+        return run(sandbox, texts)
+
+    monkeypatch.setattr(Sandbox, "run", noted)
+    task = get_task("arithmetic")
+    search = SearchSettings(strategy=strategy, n=4, width=2, confidence=0.99)
+    asking = Asking(
+        str(taught_folder), "", search, ScorerSettings(), SandboxSettings(), "fp32", 1, 64
+    )
+    problems = list(iter_problems(task, None, count=6, split="test"))
+    (requests,) = request_tables(problems, samples=1, rows_per_block=6)
+    rows = StudentStage(asking, task)(requests).to_pylist()
+    assert len(ran) == len(set(ran)) > 0
+    for row in rows:
+        assert row["program"].strip() in {text.strip() for text in ran}
+        again = ProgramJudge(task, SandboxSettings())(
+            completed(row["completion"], answer=row["answer"])
+        ).to_pylist()[0]
+        for column in ("program", "program_key", "status", "value", "reason", "rounded_match"):
+            assert row[column] == again[column]
+
+
+def test_a_sandbox_that_cannot_work_ends_an_evaluation(
+    taught_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(sandbox: Sandbox, programs: Iterable[str]) -> list[Outcome]:
+        raise SandboxError("its zygote died")
+
+    monkeypatch.setattr(Sandbox, "run", closed)
+    task = get_task("arithmetic")
+    asking = Asking(
+        str(taught_folder), "", SearchSettings(), ScorerSettings(), SandboxSettings(), "fp32", 1, 64
+    )
+    # So few that they might as well have failed by themselves.
+    (requests,) = request_tables(
+        list(iter_problems(task, None, count=2, split="test")), samples=1, rows_per_block=2
+    )
+    with pytest.raises(ResourceError, match="sandbox: its zygote died"):
+        StudentStage(asking, task)(requests)
+
+
 @pytest.mark.slow
 def test_students_are_asked_every_problem_once(
     local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -226,7 +288,7 @@ def test_students_are_asked_every_problem_once(
         assert failure in manifest["metrics"]["failures"]
         assert manifest == json.loads((out / folder / "manifest.json").read_text())
     capsys.readouterr()
-    assert evaluate(settings(out, untrained, sandbox_actors=2)) == manifests
+    assert evaluate(settings(out, untrained, actors=2)) == manifests
     assert capsys.readouterr().out.count("nothing to do") == 2
 
 

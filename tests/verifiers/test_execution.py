@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pad_ray.sandbox import Sandbox
+from pad_ray.sandbox import OutcomeCache, Sandbox
 from pad_ray.verifiers.base import Candidate
 from pad_ray.verifiers.execution import NEGATIVE, REPEATED, ExecutionScorer
 
@@ -16,7 +16,7 @@ HEAD = "def solution():\n    a = 3\n"
 @pytest.fixture(scope="module")
 def scorer() -> Iterator[ExecutionScorer]:
     with Sandbox() as sandbox:
-        yield ExecutionScorer(sandbox)
+        yield ExecutionScorer(OutcomeCache(sandbox))
 
 
 def score(scorer: ExecutionScorer, before: str, *steps: str, **more: bool) -> list[float]:
@@ -107,7 +107,7 @@ def test_a_prefix_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ran: list[str] = []
         run = sandbox.run
         monkeypatch.setattr(sandbox, "run", lambda texts: ran.extend(texts) or run(texts))
-        scorer = ExecutionScorer(sandbox)
+        scorer = ExecutionScorer(OutcomeCache(sandbox))
         for _ in range(3):
             assert score(scorer, HEAD, "    b = a\n") == [1.0]
         assert len(ran) == 1

@@ -17,6 +17,7 @@ from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.scheduler import Scheduler
 from pad_ray.decoding.settings import Weights
 from pad_ray.decoding.solver import Solver
+from pad_ray.sandbox import OutcomeCache
 from pad_ray.students.card import StudentCard
 from pad_ray.students.files import STATES_FILE
 from pad_ray.students.models import Student, make_scratch_student
@@ -89,7 +90,7 @@ def test_what_is_read_of_a_text_is_what_was_seen_while_it_was_written(
     question = "Ann has 3 pens and gets 4 more. How many pens in all?"
     with Solver(student, scorers={"value": StateScorer(head)}) as solver:
         solver.engine = Engine(student, guess=guess, head=head)
-        solver.scheduler = Scheduler(solver.engine, solver.scorers, solver.sandbox)
+        solver.scheduler = Scheduler(solver.engine, solver.scorers, OutcomeCache(solver.sandbox))
         # The second time the guesses come of the first.
         for _ in range(2):
             solution = solver.solve(question, strategy="vote", n=4, max_new_tokens=80)
