@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from pad_ray.decoding.settings import SearchSettings
@@ -15,6 +17,8 @@ class AskSettings(SearchSettings):
     """The question."""
     student: str
     """Student folder, hub id or .gguf file."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Number format of the weights."""
     scorers: ScorerSettings = ScorerSettings()
     """Where the judges of steps come from."""
     show_tree: bool = Field(False)

@@ -62,7 +62,8 @@ Search: TypeAlias = Part[None]
 class Node:
     """Steps that were proposed: below which others, how they were judged, what became of them.
 
-    `scores` are the last step's; `reason` says why it was not kept.
+    `number` counts a tree's nodes from 0; `scores` are the last step's; `reason` says why it was
+    not kept.
     """
 
     number: int
@@ -96,6 +97,7 @@ class Trail:
     on_nodes: Callable[[Sequence[Node]], None] | None = None
     on_settled: Callable[[Sequence[Step]], None] | None = None
     settled: int = 0
+    _places: dict[int, int] = field(default_factory=dict)
 
     def offer(self, hypothesis: Hypothesis, outcome: Outcome | None = None) -> None:
         """Make this the best program so far; `outcome` where it has been run.
@@ -131,10 +133,10 @@ class Trail:
 
         `keep_best`: of all nodes the best program's is kept, whatever was said of it before.
         """
-        above = None if not parent.steps else parent.number
+        above = None if not parent.steps else self._place(parent)
         new = [
             Node(
-                hypothesis.number,
+                self._place(hypothesis),
                 above,
                 "".join(step.code for step in hypothesis.steps[-hypothesis.fresh :]),
                 sum(step.logprob for step in hypothesis.steps[-hypothesis.fresh :]),
@@ -148,11 +150,15 @@ class Trail:
         ]
         self.nodes += new
         if keep_best and self.best is not None:
-            best = self.best.number
+            best = self._place(self.best)
             self.nodes = [_settled(node, node.number == best) for node in self.nodes]
             new = self.nodes[len(self.nodes) - len(new) :]
         if self.on_nodes is not None:
             self.on_nodes(new)
+
+    def _place(self, hypothesis: Hypothesis) -> int:
+        """Return a hypothesis's number in this tree, whatever else was searched before."""
+        return self._places.setdefault(hypothesis.number, len(self._places))
 
 
 def _settled(node: Node, kept: bool) -> Node:

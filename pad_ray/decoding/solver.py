@@ -17,7 +17,7 @@ from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job, Scheduler
 from pad_ray.decoding.search import Node, Trail
-from pad_ray.decoding.settings import MODELLED, SearchSettings, check_text_search
+from pad_ray.decoding.settings import MODELLED, SCORERS, SearchSettings, check_text_search
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, OutcomeCache, Sandbox, Value
 from pad_ray.students.models import (
@@ -81,8 +81,9 @@ class Solution:
 class Solver:
     """A loaded student with scorers and a sandbox; close it, or use it with `with`.
 
-    The sandbox is its own unless one is given. `max_rows` bounds the programs that are in writing
-    at a time. Not thread-safe.
+    The sandbox is its own, of `limits` and `modules`, unless one is given. `scorers` are judges by
+    the names of `Weights`, or where they come from. `max_rows` bounds the programs that are in
+    writing at a time. Not thread-safe. Raises `ConfigError` for a scorer that has no weight.
     """
 
     def __init__(
@@ -90,16 +91,19 @@ class Solver:
         student: Student,
         limits: Limits | None = None,
         *,
+        modules: Sequence[str] = (),
         scorers: Mapping[str, StepScorer] | ScorerSettings | None = None,
         max_rows: int = 64,
         sandbox: Sandbox | None = None,
     ) -> None:
         self.student = student
+        given = ScorerSettings() if scorers is None else scorers
+        if not isinstance(given, ScorerSettings):
+            _check_names(given)
         self._owns_sandbox = sandbox is None
-        self.sandbox = Sandbox(limits or Limits()) if sandbox is None else sandbox
+        self.sandbox = Sandbox(limits, modules=modules) if sandbox is None else sandbox
         self._outcomes = OutcomeCache(self.sandbox)
         try:
-            given = ScorerSettings() if scorers is None else scorers
             if isinstance(given, ScorerSettings):
                 given = load_scorers(given, self._outcomes, student.model.device)
             self.scorers = given
@@ -115,16 +119,22 @@ class Solver:
         source: str | Path,
         *,
         limits: Limits | None = None,
+        modules: Sequence[str] = (),
         scorers: ScorerSettings | None = None,
         precision: str = "fp32",
         device: str | torch.device | None = None,
         max_rows: int = 64,
     ) -> Solver:
-        """Load a student from a folder, hub id or GGUF file; `StudentError` if that fails."""
+        """Load a student from a folder, hub id or GGUF file; `StudentError` if that fails.
+
+        `precision` is fp32 or bf16, `ConfigError` for another. Without a `device` it is put on a
+        GPU where there is one.
+        """
+        if precision not in DTYPES:
+            raise ConfigError(f"precision: '{precision}' is not one of {', '.join(DTYPES)}")
         student = load_student(source, dtype=DTYPES[precision])
-        if device is not None:
-            student.model.to(device)
-        return cls(student, limits, scorers=scorers, max_rows=max_rows)
+        student.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(student, limits, modules=modules, scorers=scorers, max_rows=max_rows)
 
     def solve(
         self, question: str, *, settings: SearchSettings | None = None, **changes: Any
@@ -268,6 +278,15 @@ class Solver:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_names(scorers: Mapping[str, StepScorer]) -> None:
+    for name in scorers:
+        if name not in SCORERS:
+            raise ConfigError(
+                f"scorers: '{name}' has no weight; a judge of your own takes the place of one of "
+                f"{', '.join(SCORERS)}"
+            )
 
 
 def _judges(settings: SearchSettings) -> bool:

@@ -67,8 +67,7 @@ def _row(name: str, changes: dict[str, Any], rows: Sequence[dict[str, Any]]) -> 
     return {
         "name": name,
         "settings": changes,
-        "problems": len(rows),
-        **_accuracy([row["reason"] is None for row in rows]),
+        **_accuracy(rows, [row["reason"] is None for row in rows]),
         "executes": _executes([row["status"] for row in rows]),
         "tokens": float(np.mean([row["completion_tokens"] for row in rows])),
         "seconds": float(np.mean([row["solve_s"] for row in rows])),
@@ -81,8 +80,21 @@ def _executes(statuses: Sequence[str | None]) -> float | None:
     return float(np.mean([status == "ok" for status in statuses])) if ran else None
 
 
-def _accuracy(right: Sequence[bool | float]) -> dict[str, Any]:
-    return {"accuracy": float(np.mean(right)), "accuracy_95": mean_interval(right)}
+def _accuracy(rows: Sequence[dict[str, Any]], right: Sequence[bool]) -> dict[str, Any]:
+    """Return accuracy over problems, and its interval.
+
+    A problem that several seeds asked counts once, as its mean: asking it again tells little of
+    other problems.
+    """
+    by_problem: dict[str, list[bool]] = {}
+    for row, is_right in zip(rows, right, strict=True):
+        by_problem.setdefault(row["problem_id"], []).append(is_right)
+    means = [float(np.mean(found)) for found in by_problem.values()]
+    return {
+        "problems": len(means),
+        "accuracy": float(np.mean(means)),
+        "accuracy_95": mean_interval(means),
+    }
 
 
 def _resampled(name: str, task: Task, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -102,10 +114,10 @@ def _resampled(name: str, task: Task, rows: Sequence[dict[str, Any]]) -> list[di
         for kind, choose in (("majority", _majority), ("weighted", _weighted), ("best", _best)):
             right = [is_gold(task, choose(samples), row["answer"]) for row, samples in cut]
             found.append({"name": f"{name}: {kind} of {k}", "curve": f"{name}: {kind}", "n": k})
-            found[-1] |= {"problems": len(rows), **_accuracy(right), "tokens": tokens}
+            found[-1] |= {**_accuracy(rows, right), "tokens": tokens}
         oracle = [any(is_gold(task, s["answer"], r["answer"]) for s in ss) for r, ss in cut]
         found.append({"name": f"{name}: oracle pass@{k}", "curve": f"{name}: oracle", "n": k})
-        found[-1] |= {"problems": len(rows), **_accuracy(oracle), "tokens": tokens}
+        found[-1] |= {**_accuracy(rows, oracle), "tokens": tokens}
     return found
 
 

@@ -90,7 +90,8 @@ def _problems(run: EvaluationSettings) -> list[list[Sample]]:
             Sample(
                 sample["sources"], sample["answer"], is_gold(task, sample["answer"], row["answer"])
             )
-            for sample in json.loads(row["teacher_notes"])["samples"]
+            # A question that was cut short before its first program, or failed, has none.
+            for sample in json.loads(row["teacher_notes"] or "{}").get("samples", ())
             if sample["answer"] is not None
         ]
         if len({sample.right for sample in samples}) == 2:

@@ -51,9 +51,9 @@ class SolverReplica:
         solver = Solver.from_pretrained(
             student.path,
             limits=self._settings.sandbox.limits(),
+            modules=self._settings.sandbox.modules,
             scorers=student.scorers,
             precision=student.precision,
-            device="cuda" if torch.cuda.is_available() else None,
             max_rows=self._settings.max_rows,
         )
         loop = DecodingLoop(solver, partial(self._at_border, name))

@@ -122,7 +122,9 @@ def _load(source: str, dtype: torch.dtype) -> Student:
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model = auto.from_pretrained(source, config=config, dtype=dtype)
     tokenizer = AutoTokenizer.from_pretrained(source)
-    return Student(model, _with_padding(tokenizer), read_card(Path(source), source))
+    return Student(
+        model, with_padding(tokenizer, f"student: {source}"), read_card(Path(source), source)
+    )
 
 
 def _load_gguf(path: Path, dtype: torch.dtype) -> Student:
@@ -138,10 +140,18 @@ def _load_gguf(path: Path, dtype: torch.dtype) -> Student:
     model.load_state_dict(quantised.state_dict())
     model.tie_weights()
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
-    return Student(model, _with_padding(tokenizer), StudentCard("program", path.name))
+    return Student(
+        model, with_padding(tokenizer, f"student: {path}"), StudentCard("program", path.name)
+    )
 
 
-def _with_padding(tokenizer: Any) -> Any:
+def with_padding(tokenizer: Any, name: str) -> Any:
+    """Return the tokenizer, which pads by its end token where it has none for that.
+
+    `StudentError` where it has no end token: nothing that a student writes would ever end.
+    """
+    if tokenizer.eos_token_id is None:
+        raise StudentError(f"{name}: its tokenizer names no end-of-sequence token (eos_token)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

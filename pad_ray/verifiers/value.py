@@ -22,7 +22,7 @@ from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import format_source
 from pad_ray.students.files import VERIFIER_FILE
 from pad_ray.students.inference import Rows, check_understood
-from pad_ray.students.models import quieten, tokenise_source
+from pad_ray.students.models import quieten, tokenise_source, with_padding
 from pad_ray.verifiers.base import Candidate, calibrated
 
 HEAD_FILE = "head.safetensors"
@@ -81,8 +81,7 @@ def make_value_model(
         raise StudentError(f"verifier: cannot load '{source}': {reason_of(error)}") from error
     if backbone.config.is_encoder_decoder:
         raise StudentError(f"verifier: {source} is an encoder-decoder; give a decoder-only model")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = with_padding(tokenizer, f"verifier: {source}")
     return Verifier(ValueModel(backbone), tokenizer, ValueCard(str(source)))
 
 

@@ -58,6 +58,16 @@ def sources() -> list[str]:
     return [format_source(question, "program") for question in QUESTIONS]
 
 
+def test_a_tokenizer_without_an_end_is_refused_by_name(student: Student, tmp_path: Path) -> None:
+    save_student(student, tmp_path)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (file := tmp_path / name).exists():
+            names = json.loads(file.read_text())
+            file.write_text(json.dumps({k: v for k, v in names.items() if "_token" not in k}))
+    with pytest.raises(StudentError, match=rf"student: {tmp_path}: .* no end-of-sequence token"):
+        load_student(tmp_path)
+
+
 def generate(student: Student, prompts: list[str], max_new_tokens: int) -> list[str]:
     """Return what the student writes greedily for each prompt."""
     engine = Engine(student)

@@ -105,7 +105,9 @@ class Ballot:
         # On a tie the answer that was found first wins.
         winner = max(self.programs, key=self.weight)
         by = self.trail.settings.weights
-        self.trail.offer(*max(self.programs[winner], key=lambda pair: rank(pair[0], by)))
+        # Of equal texts the first: their ranks differ by how sums were rounded, if at all.
+        first = {pair[0].text: pair for pair in reversed(self.programs[winner])}
+        self.trail.offer(*max(reversed(first.values()), key=lambda pair: rank(pair[0], by)))
         self.trail.notes["votes"] = {key: round(self.weight(key), 4) for key in self.programs}
 
     def note(self, root: Hypothesis, programs: Sequence[Hypothesis]) -> None:
