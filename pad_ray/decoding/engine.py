@@ -8,16 +8,16 @@ for them, and what had to give up its row may be read or written again.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
 from pad_ray.decoding.drafts import LONGEST_CONTEXT, Drafts
-from pad_ray.decoding.growth import Group, Grow, Growth, Line
+from pad_ray.decoding.growth import Group, Grow, Growth, Line, drawn
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.spelling import Speller, left_of
 from pad_ray.students.inference import Rows, all_logits, check_understood, next_token_logits
@@ -39,11 +39,31 @@ _LEARNED = 0.1
 _CHUNK = 1024
 
 
-# The tokens that a line may write next, and for each token read the likeliest to follow it.
+# The tokens that a line may write next.
 Guess: TypeAlias = Sequence[int]
-Columns: TypeAlias = Sequence[Sequence[tuple[int, float]]]
-# A way of a beam: minus its log-probability, its parent's number, place, token, log-probability.
-Ranked: TypeAlias = tuple[float, int, int, int, float]
+# A way of a beam: minus its log-probability, its parent's number, its token, and that one's own.
+Ranked: TypeAlias = tuple[float, int, int, float]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The likeliest tokens to follow each that a line has read, the likeliest first.
+
+    L lines, T tokens that were read, K choices.
+    """
+
+    logprobs_L_T_K: np.ndarray
+    tokens_L_T_K: np.ndarray
+
+    def of(self, lines: range) -> Choices:
+        """Return those of some lines."""
+        part = slice(lines.start, lines.stop)
+        return Choices(self.logprobs_L_T_K[part], self.tokens_L_T_K[part])
+
+    def take(self, line: int, read: int, place: int) -> tuple[int, float]:
+        """Return a choice: the token, and its log-probability."""
+        at = line, read, place
+        return int(self.tokens_L_T_K[at]), float(self.logprobs_L_T_K[at])
 
 
 @dataclass
@@ -320,12 +340,8 @@ class Engine:
         logprobs = torch.log_softmax(logits, dim=-1)
         most = max(self._choices(group) for group in groups)
         best = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
-        values, indices = best.values.tolist(), best.indices.tolist()
-        options = [
-            [list(zip(*pair, strict=True)) for pair in zip(*columns, strict=True)]
-            for columns in zip(indices, values, strict=True)
-        ]
-        kept = self._write_all(iter(zip(guesses, options, strict=True)))
+        choices = Choices(best.values.double().cpu().numpy(), best.indices.cpu().numpy())
+        kept = self._write_all(groups, guesses, choices)
         if ahead:
             rows.keep([len(ids) for ids in tokens], kept)
             # Guesses of one row that are right leave empty columns in all others, and attention
@@ -335,24 +351,29 @@ class Engine:
         for group in groups:
             self._harvest(group)
 
-    def _write_all(self, columns: Iterator[tuple[Guess, Columns]]) -> list[int]:
+    def _write_all(
+        self, groups: Sequence[Group], guesses: Sequence[Guess], choices: Choices
+    ) -> list[int]:
         """Write on every live line; return how many of the tokens that each row read stay."""
         assert self._rows is not None
         kept = [0] * len(self._rows)
+        lines = [(group, line) for group in groups for line in group.live]
+        first = _first_choices(lines, choices)
+        owners = {id(group): growth for growth in self._growths for group in growth.groups}
         work = []
-        for growth in self._growths:
-            for group in growth.groups:
-                if group.live:
-                    read = list(itertools.islice(columns, len(group.live)))
-                    ranked = self._ranked(group, read) if group.is_beam else []
-                    work.append((growth, group, read, ranked))
+        at = 0
+        for group in groups:
+            here = range(at, at + len(group.live))
+            at = here.stop
+            ranked = self._ranked(group, choices.of(here)) if group.is_beam else []
+            work.append((owners[id(group)], group, here, ranked))
         self._make_room(
             [
                 (growth, group, max(0, len(ranked) - len(group.live)))
                 for growth, group, _, ranked in work
             ]
         )
-        for growth, group, read, ranked in work:
+        for growth, group, here, ranked in work:
             live = group.live
             if group.is_beam and live:
                 self._write_beam(group, ranked)
@@ -360,8 +381,8 @@ class Engine:
             else:
                 # None where the group has just given up its rows.
                 written = [
-                    self._write_line(group, line, *column)
-                    for line, column in zip(live, read, strict=False)
+                    self._write_line(group, line, guesses[number], choices, number, first[number])
+                    for number, line in zip(here, live, strict=False)
                 ]
             growth.written += sum(written)
             group.written += sum(written)
@@ -419,28 +440,48 @@ class Engine:
             return group.grow.width
         return _TOP_TOKENS if group.grow.temperature else 1
 
-    def _write_line(self, group: Group, line: Line, guessed: Guess, columns: Columns) -> int:
-        """Write while it is what was guessed, and the token after that; return how many."""
-        for place, choices in enumerate(columns):
-            token, logprob = line.draw(choices, group.grow.temperature or 0.0)
+    def _write_line(
+        self,
+        group: Group,
+        line: Line,
+        guessed: Guess,
+        choices: Choices,
+        number: int,
+        first: int,
+    ) -> int:
+        """Write while it is what was guessed, and the token after that; return how many.
+
+        `number` is the line's among the choices, `first` which of them comes first.
+        """
+        place, chosen = 0, first
+        while True:
+            token, logprob = choices.take(number, place, chosen)
             self._push(group, line, token, logprob)
             right = place < len(guessed) and token == guessed[place]
             if line.done or not right:
                 break
+            place += 1
+            chosen = 0
+            if line.chances is not None:
+                logprobs = choices.logprobs_L_T_K[number : number + 1, place]
+                heat = group.grow.temperature or 0.0
+                (chosen,) = drawn(logprobs, [heat], [next(line.chances)])
         if guessed:
             line.guessed(place + 1, len(guessed))
         return place + 1
 
-    def _ranked(self, group: Group, columns: Sequence[tuple[Guess, Columns]]) -> list[Ranked]:
+    def _ranked(self, group: Group, choices: Choices) -> list[Ranked]:
         """Return the likeliest ways to write a beam's live lines on, within its margin."""
         done = [line for line in group.lines if line.done]
         width = int(min(group.grow.width, self._limit))
-        # The whole key decides, so that equal ways are ranked alike in whatever rows they lie.
-        ranked = sorted(
-            (-(parent.logprob + logprob), number, place, token, logprob)
-            for number, (parent, (_, read)) in enumerate(zip(group.live, columns, strict=True))
-            for place, (token, logprob) in enumerate(read[0])
-        )[: width - len(done)]
+        before = np.array([line.logprob for line in group.live])
+        costs_L_K = -(before[:, None] + choices.logprobs_L_T_K[:, 0])
+        # Stable, so that equal ways are ranked alike in whatever rows they lie.
+        order = np.argsort(costs_L_K, axis=None, kind="stable")[: width - len(done)]
+        ranked = []
+        for number, place in zip(*np.unravel_index(order, costs_L_K.shape), strict=True):
+            token, logprob = choices.take(number, 0, place)
+            ranked.append((float(costs_L_K[number, place]), int(number), token, logprob))
         # A way that is done may be the likeliest, so that it sets the bar too.
         bar = min([ranked[0][0], *(-line.logprob for line in done)]) + group.grow.margin
         return [way for way in ranked if way[0] <= bar]
@@ -453,7 +494,7 @@ class Engine:
         twins = [parents[number].row for at, number in enumerate(numbers) if number in numbers[:at]]
         rows = iter(self._copies(twins, childless, len(parents[0].ids) + 1))
         group.lines = [line for line in group.lines if line.done]
-        for at, (_, number, _, token, logprob) in enumerate(ranked):
+        for at, (_, number, token, logprob) in enumerate(ranked):
             row = next(rows) if number in numbers[:at] else parents[number].row
             line = parents[number].fork(row)
             self._push(group, line, token, logprob)
@@ -543,6 +584,20 @@ class Engine:
         """Return the statements of a group's only way that will stand as they are."""
         lines = group.lines
         return self._speller.stable(group.start, lines[0]) if len(lines) == 1 else None
+
+
+def _first_choices(lines: Sequence[tuple[Group, Line]], choices: Choices) -> list[int]:
+    """Return which of its choices each line writes next, for all lines at once."""
+    first = [0] * len(lines)
+    # Of sampled lines each has its own chances; at temperature 0, and in beams, none.
+    drawing = [n for n, (_, line) in enumerate(lines) if line.chances is not None]
+    if drawing:
+        heats = [lines[n][0].grow.temperature or 0.0 for n in drawing]
+        chances = [next(c) for n in drawing if (c := lines[n][1].chances) is not None]
+        places = drawn(choices.logprobs_L_T_K[drawing, 0], heats, chances)
+        for n, place in zip(drawing, places, strict=True):
+            first[n] = place
+    return first
 
 
 def _skim(rows: Rows, texts: Sequence[Sequence[int]]) -> None:

@@ -56,9 +56,9 @@ class Grow:
 class Line:
     """One row in writing; `last` is the token that its model has not read yet.
 
-    `place` is its way's among the group's. `ends` are the numbers of tokens at which statements
-    ended; `values` what the head says of the states that wrote the tokens, and of states beyond
-    them that came of wrong guesses.
+    `place` is its way's among the group's, `logprob` the sum of its `logprobs`. `ends` are the
+    numbers of tokens at which statements ended; `values` what the head says of the states that
+    wrote the tokens, and of states beyond them that came of wrong guesses.
     """
 
     row: int
@@ -67,6 +67,7 @@ class Line:
     place: int = 0
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    logprob: float = 0.0
     values: list[float] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     done: bool = False
@@ -75,10 +76,6 @@ class Line:
     chances: Iterator[float] | None = None
     guesses: int = _FIRST_GUESSES
     reading: Reading | None = None
-
-    @property
-    def logprob(self) -> float:
-        return sum(self.logprobs)
 
     def fork(self, row: int) -> Line:
         """Return a copy in another row."""
@@ -93,16 +90,18 @@ class Line:
         hopes = written if written <= guesses else self.guesses + 2
         self.guesses = min(hopes, _MOST_GUESSES)
 
-    def draw(self, choices: Sequence[tuple[int, float]], temperature: float) -> tuple[int, float]:
-        """Return one of the tokens with their log-probabilities, the likeliest first."""
-        if self.chances is None or not temperature:
-            return choices[0]
-        # One number a token, whatever was drawn before: a line draws alike alone and in a batch.
-        logprobs = np.array([logprob for _, logprob in choices])
-        weights = np.exp((logprobs - logprobs[0]) / temperature)
-        reached = np.cumsum(weights)
-        place = int(np.searchsorted(reached, next(self.chances) * reached[-1], side="right"))
-        return choices[min(place, len(choices) - 1)]
+
+def drawn(
+    logprobs_N_K: np.ndarray, temperatures: Sequence[float], chances: Sequence[float]
+) -> list[int]:
+    """Return which of its choices, the likeliest first, each of N lines draws."""
+    # A chance a token, whatever was drawn before: a line draws alike alone and in a batch.
+    heat = np.asarray(temperatures)[:, None]
+    reached_N_K = np.cumsum(np.exp((logprobs_N_K - logprobs_N_K[:, :1]) / heat), axis=1)
+    bars = np.asarray(chances)[:, None] * reached_N_K[:, -1:]
+    places = np.minimum((reached_N_K <= bars).sum(axis=1), reached_N_K.shape[1] - 1)
+    found: list[int] = places.tolist()
+    return found
 
 
 @dataclass(eq=False)

@@ -27,6 +27,7 @@ class Speller:
     def add(self, grow: Grow, start: Hypothesis, line: Line, token: int, logprob: float) -> None:
         """Write a token on a line."""
         line.logprobs.append(logprob)
+        line.logprob += logprob
         line.last = token
         # Before it is added to the ids: the end is no part of the text, but of its likelihood.
         if token in self._ends:

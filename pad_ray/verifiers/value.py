@@ -26,6 +26,8 @@ from pad_ray.students.models import quieten, tokenise_source, with_padding
 from pad_ray.verifiers.base import Candidate, calibrated
 
 HEAD_FILE = "head.safetensors"
+# At so many empty columns, and a quarter more than there are tokens, rows are copied together.
+_MOST_GAPS = 48
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,9 @@ class ValueScorer:
             else:
                 joined.join(part)
         assert joined is not None
-        if order != list(range(len(order))):
+        # Steps of unlike lengths leave empty columns, and attention pays for one as for a token.
+        gaps = joined.columns > 1.25 * max(joined.lengths) + _MOST_GAPS
+        if gaps or order != list(range(len(order))):
             joined.select(order)
         return joined
 

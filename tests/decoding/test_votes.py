@@ -69,8 +69,8 @@ def test_every_value_of_the_sandbox_has_a_key(value: Value) -> None:
         json.loads(answer_key(value))
 
 
-def program(number: int, truncated: bool = False) -> Hypothesis:
-    step = Step(f"def solution():\n    return {number}\n", -1.0, 4)
+def program(number: int, truncated: bool = False, logprob: float = -1.0) -> Hypothesis:
+    step = Step(f"def solution():\n    return {number}\n", logprob, 4)
     return Hypothesis((step,), finished=True, truncated=truncated, fresh=1)
 
 
@@ -81,6 +81,28 @@ def test_what_failed_counts_in_the_share() -> None:
     assert ballot.share() == pytest.approx(1 / 4)
     ballot.add([program(n) for n in range(4)], [Outcome("ok", value=1.0)] * 4)
     assert ballot.share() == pytest.approx(5 / 8)
+
+
+def test_the_winner_is_spelled_as_most_votes_have_it() -> None:
+    trail = Trail("q", SearchSettings())
+    ballot = Ballot(trail)
+    programs = [program(0, logprob=-0.1), program(1), program(2, logprob=-0.8), program(3)]
+    values: list[Value] = ["$18", 18, 18, 7]
+    ballot.add(programs, [Outcome("ok", value=value) for value in values])
+    ballot.offer()
+    # Of these the likelier.
+    assert trail.best is programs[2]
+    assert trail.outcome is not None and trail.outcome.value == 18
+    assert trail.notes["votes"] == {"18": 3, "7": 1}
+
+
+def test_of_equal_programs_the_first_is_offered() -> None:
+    trail = Trail("q", SearchSettings())
+    ballot = Ballot(trail)
+    programs = [program(18), program(18, logprob=-1 + 1e-9)]
+    ballot.add(programs, [Outcome("ok", value=18)] * 2)
+    ballot.offer()
+    assert trail.best is programs[0]
 
 
 def test_a_whole_program_that_failed_is_shown_before_a_part() -> None:

@@ -77,6 +77,26 @@ def whole(verifier: Verifier, question: str, program: str) -> list[float]:
     return torch.sigmoid(logits[ends]).tolist()
 
 
+def test_steps_of_unlike_lengths_leave_few_empty_columns(verifier: Verifier) -> None:
+    scorer = ValueScorer(verifier)
+    short, long = "    a = 1\n", "    some_name = " + " + ".join(["1"] * 20) + "\n"
+    texts, numbers = ["def solution():\n    x = 0\n"] * 2, [0, 1]
+    scorer.score([Candidate(0, -1, n, QUESTIONS[0], "", (texts[n],)) for n in (0, 1)])
+    for step in range(16):
+        # In turns one is ahead of the other.
+        steps = (long, short) if step % 2 else (short, long)
+        new = [number + 2 for number in numbers]
+        scores = scorer.score(
+            [Candidate(0, numbers[n], new[n], QUESTIONS[0], texts[n], (steps[n],)) for n in (0, 1)]
+        )
+        texts, numbers = [texts[n] + steps[n] for n in (0, 1)], new
+        rows, _ = scorer._places[0][new[0]]
+        fresh = max(len(ids) for text in steps for ids in step_tokens(verifier.tokenizer, text))
+        assert rows.columns <= 1.25 * max(rows.lengths) + 48 + fresh
+    for n in (0, 1):
+        assert scores[n][-1] == pytest.approx(whole(verifier, QUESTIONS[0], texts[n])[-1], abs=1e-4)
+
+
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
 def test_searches_that_fork_join_and_end_get_the_values_of_a_whole_pass(

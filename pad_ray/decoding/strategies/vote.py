@@ -105,8 +105,14 @@ class Ballot:
         # On a tie the answer that was found first wins.
         winner = max(self.programs, key=self.weight)
         by = self.trail.settings.weights
+        # A task may take 18 and not "$18", so that the answer is spelled as most votes have it.
+        spelled: defaultdict[str, float] = defaultdict(float)
+        for program, outcome in self.programs[winner]:
+            spelled[repr(outcome.value)] += self._vote(program)
+        spelling = max(spelled, key=spelled.__getitem__)
+        pairs = [pair for pair in self.programs[winner] if repr(pair[1].value) == spelling]
         # Of equal texts the first: their ranks differ by how sums were rounded, if at all.
-        first = {pair[0].text: pair for pair in reversed(self.programs[winner])}
+        first = {pair[0].text: pair for pair in reversed(pairs)}
         self.trail.offer(*max(reversed(first.values()), key=lambda pair: rank(pair[0], by)))
         self.trail.notes["votes"] = {key: round(self.weight(key), 4) for key in self.programs}
 
