@@ -82,7 +82,7 @@ class Trail:
     """A search as it goes: the tree of proposals, and the best program so far.
 
     `reads_text` says that the student writes texts, whose stated answers take the place of
-    programs that are run.
+    programs that are run. `equal` is the task's own check of a value against a gold answer.
     `on_nodes` hears of each round of proposals, `on_settled` of steps that will stand whatever
     comes, in the scheduler's thread.
     """
@@ -90,6 +90,7 @@ class Trail:
     question: str
     settings: SearchSettings
     reads_text: bool = False
+    equal: Callable[[object, str], bool] | None = None
     nodes: list[Node] = field(default_factory=list)
     best: Hypothesis | None = None
     outcome: Outcome | None = None

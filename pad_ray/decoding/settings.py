@@ -43,6 +43,24 @@ class Weights(Settings):
         return tuple(name for name in SCORERS if getattr(self, name) > 0)
 
 
+class Scaling(Settings):
+    """How log-odds become a probability: sigmoid(`scale` * log-odds + `shift`) (Platt, 1999)."""
+
+    scale: float = Field(1.0, gt=0)
+    """1 leaves them as they are."""
+    shift: float = 0.0
+    """Above 0 the answer is right more often than is said of it."""
+
+
+class Calibration(Settings):
+    """What auto's two signs of a right answer are worth; fitted by `tune_decoding`."""
+
+    alone: Scaling = Scaling()
+    """Of the greedy program: what the sources say of it."""
+    agreed: Scaling = Scaling()
+    """Of the answer that leads: its share of the votes."""
+
+
 class SearchSettings(Settings):
     """A decoding strategy and its size."""
 
@@ -65,7 +83,9 @@ class SearchSettings(Settings):
     temperature: float = Field(0.7, gt=0, le=5)
     """Of sampling; below 1 the likeliest tokens are drawn more often."""
     confidence: float = Field(0.9, ge=0, le=1)
-    """Where auto stops: the share of weight, or the value, that the best answer must have."""
+    """Where auto stops: the probability of being right that the best answer must have."""
+    calibration: Calibration = Calibration()
+    """How auto tells that probability."""
     weights: Weights = Weights()
     """What programs are ranked by."""
     forbid_negative: bool = False

@@ -150,19 +150,25 @@ class Solver:
         return self.solution(job)
 
     def solve_batch(
-        self, questions: Sequence[str], *, settings: SearchSettings | None = None, **changes: Any
+        self,
+        questions: Sequence[str],
+        *,
+        settings: SearchSettings | None = None,
+        equal: Callable[[object, str], bool] | None = None,
+        **changes: Any,
     ) -> list[Solution]:
         """Answer questions together; each answer is what `solve` gives for it alone.
 
-        What is wrong with one question is its solution's `error`. Raises `ConfigError` for settings
-        that this student cannot serve.
+        `equal` is a task's `answers_equal`, by which programs vote for the same answer. What is
+        wrong with one question is its solution's `error`. Raises `ConfigError` for settings that
+        this student cannot serve.
         """
         search = _changed(settings, changes)
         self._check(search)
         jobs: list[Job | ConfigError] = []
         for question in questions:
             try:
-                jobs.append(self.submit(question, search))
+                jobs.append(self.submit(question, search, equal=equal))
             except ConfigError as error:
                 jobs.append(error)
         self._run()

@@ -90,7 +90,9 @@ class StudentStage:
         rows = batch.to_pylist()
         started = time.perf_counter()
         questions = [row["question"] for row in rows]
-        solutions = self._solver.solve_batch(questions, settings=self._asking.search)
+        solutions = self._solver.solve_batch(
+            questions, settings=self._asking.search, equal=self._task.answers_equal
+        )
         seconds = (time.perf_counter() - started) / len(rows)
         failed = [solution for solution in solutions if solution.state == "failed"]
         if len(failed) == len(rows) >= _SYSTEMATIC:

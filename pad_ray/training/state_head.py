@@ -14,7 +14,14 @@ from sklearn.preprocessing import StandardScaler
 
 from pad_ray.programs.statements import Scan, scan
 from pad_ray.students.inference import last_states
-from pad_ray.students.models import DTYPES, Student, load_student, tokenise_source
+from pad_ray.students.models import (
+    DTYPES,
+    Student,
+    load_student,
+    longest_text,
+    room_beside,
+    tokenise_source,
+)
 from pad_ray.students.pieces import Pieces
 from pad_ray.training.objectives import collate
 from pad_ray.training.verifier_data import JudgedProgram
@@ -35,11 +42,15 @@ def student_of(source: str, precision: str, preamble: str) -> Student:
 
 
 @torch.inference_mode()
-def read_states(student: Student, programs: Sequence[JudgedProgram]) -> list[np.ndarray]:
-    """Return the states [steps, hidden] in which the student would end each program's steps."""
+def read_states(student: Student, programs: Sequence[JudgedProgram]) -> list[np.ndarray | None]:
+    """Return the states [steps, hidden] in which the student would end each program's steps.
+
+    None for a program that the student has no positions for.
+    """
     found: list[np.ndarray | None] = [None] * len(programs)
     texts = [_tokenised(student, program) for program in programs]
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i][0]) + len(texts[i][1]))
+    fits = [i for i, (source, ids, _) in enumerate(texts) if _fits(student, source, ids)]
+    order = sorted(fits, key=lambda i: len(texts[i][0]) + len(texts[i][1]))
     for start in range(0, len(order), _BATCH):
         part = order[start : start + _BATCH]
         states = _states(student, [texts[i][:2] for i in part])
@@ -49,7 +60,12 @@ def read_states(student: Student, programs: Sequence[JudgedProgram]) -> list[np.
             first = 0 if student.is_encoder_decoder else len(source) - 1
             places = [first + end - 1 for end in ends]
             found[i] = states[row, places].float().cpu().numpy()
-    return [states for states in found if states is not None]
+    return found
+
+
+def _fits(student: Student, source: Sequence[int], ids: Sequence[int]) -> bool:
+    limit, room = longest_text(student), room_beside(student, len(source))
+    return limit is None or room is None or (len(source) <= limit and len(ids) <= room)
 
 
 def _tokenised(student: Student, program: JudgedProgram) -> tuple[list[int], list[int], list[int]]:

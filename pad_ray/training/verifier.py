@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
@@ -26,7 +24,15 @@ from pad_ray.students.card import worked_examples
 from pad_ray.students.files import located, weight_fingerprints
 from pad_ray.students.models import DTYPES
 from pad_ray.tasks import get_task
-from pad_ray.training.data import split_by_problem
+from pad_ray.training.calibration import (
+    Judged,
+    auc_within,
+    last_logits,
+    measure_values,
+    platt,
+    print_quality,
+)
+from pad_ray.training.data import Example, split_by_problem
 from pad_ray.training.metrics import worker_groups
 from pad_ray.training.run import (
     Best,
@@ -47,9 +53,6 @@ from pad_ray.verifiers.value import (
     make_value_model,
     save_value_model,
 )
-
-_POSITIONS = 10
-_BINS = 10
 
 
 def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
@@ -93,16 +96,26 @@ def _train_states(settings: VerifierSettings, out: Path, inputs: dict[str, str])
     connect()
     check_resources(settings)
     stage.begin()
-    programs = [*parts["train"], *parts["validation"]]
+    programs = [program for part in parts.values() for program in part]
     mark, states = _read_all(programs, settings, source, preamble)
-    count = len(parts["train"])
-    head = fit_head(mark, settings.student, parts["train"], states[:count])
-    held = parts["validation"]
-    logits = logits_of(head, states[count:])
-    raw = [(steps, p.right) for steps, p in zip(logits, held, strict=True)]
-    scale, shift, quality = _judged(raw, held)
+    counts: dict[str, dict[str, int]] = {}
+    read: dict[str, tuple[list[JudgedProgram], list[np.ndarray]]] = {}
+    found = iter(states)
+    for part, rows in parts.items():
+        pairs = [(p, state) for p, state in zip(rows, found, strict=False) if state is not None]
+        if not pairs:
+            raise DataError(f"data: the student can read no program of the {part} problems whole")
+        read[part] = [program for program, _ in pairs], [state for _, state in pairs]
+        too_long = len(rows) - len(pairs)
+        counts[part] = {"rows": len(pairs), "too_long": too_long, **_counted(rows)}
+    head = fit_head(mark, settings.student, *read["train"])
+    raw = {}
+    for part in ("validation", "test"):
+        rows, held = read[part]
+        told = logits_of(head, held)
+        raw[part] = [(logits, p.right) for logits, p in zip(told, rows, strict=True)]
+    scale, shift, quality = _judged(raw["validation"], raw["test"], read["test"][0])
     save_state_head(replace(head, scale=scale, shift=shift), out)
-    counts = {part: {"rows": len(rows), **_counted(rows)} for part, rows in parts.items()}
     manifest = stage.finish({"counts": counts, "parameters": len(head.weight) + 1, **quality})
     print_quality(manifest)
     print(f"train_verifier: head on the states of {settings.student} in {out}")
@@ -119,8 +132,8 @@ def _preamble(settings: VerifierSettings) -> str:
 
 def _read_all(
     programs: Sequence[JudgedProgram], settings: VerifierSettings, source: str, preamble: str
-) -> tuple[str, list[np.ndarray]]:
-    """Return the student's mark and the states of all programs.
+) -> tuple[str, list[np.ndarray | None]]:
+    """Return the student's mark and the states of all programs, None of those that are too long.
 
     They are read in as many tasks at a time as there are workers.
     """
@@ -131,7 +144,7 @@ def _read_all(
     size = max(256, math.ceil(len(programs) / (8 * settings.workers)))
     waiting = deque(programs[at : at + size] for at in range(0, len(programs), size))
     running: deque[Any] = deque()
-    found: list[np.ndarray] = []
+    found: list[np.ndarray | None] = []
     with watch("train_verifier", len(programs), lambda: (len(found), "states read")):
         while waiting or running:
             while waiting and len(running) < settings.workers:
@@ -146,18 +159,29 @@ def _read_all(
 
 def _read_part(
     programs: Sequence[JudgedProgram], source: str, precision: str, preamble: str, threads: int
-) -> tuple[str, list[np.ndarray]]:
+) -> tuple[str, list[np.ndarray | None]]:
     torch.set_num_threads(max(threads, 1))
     student = student_of(source, precision, preamble)
     return student_mark(student.model), read_states(student, programs)
 
 
 def _split(settings: VerifierSettings) -> dict[str, list[JudgedProgram]]:
+    """Return the programs to learn from, to choose and calibrate by, and to measure on.
+
+    Half of the problems held out are for the last: what chose the checkpoint or fitted the scale
+    says nothing of how good either is.
+    """
     programs = read_judged_programs(settings.folders)
-    train, validation = split_by_problem(programs, settings.validation_fraction, settings.seed)
+    train, held = split_by_problem(programs, settings.validation_fraction, settings.seed)
+    validation, test = split_by_problem(held, 0.5, settings.seed)
+    if not test:
+        raise DataError(
+            "data: only one problem is held out, and another is needed to measure on; "
+            "raise validation_fraction"
+        )
     if len({program.right for program in validation}) < 2:
         raise DataError("data: the held-out problems' programs are all right or all wrong")
-    return {"train": train, "validation": validation}
+    return {"train": train, "validation": validation, "test": test}
 
 
 def _counted(programs: Sequence[JudgedProgram]) -> dict[str, int]:
@@ -174,19 +198,27 @@ def _make(settings: VerifierSettings) -> Prepared:
     verifier = make_value_model(source)
     examples, counts = {}, {}
     for part, programs in parts.items():
-        fit, too_long = tokenise_programs(
-            programs, verifier.tokenizer, settings.max_source_tokens, settings.max_target_tokens
-        )
-        examples[part] = fit
-        counts[part] = {
-            "rows": len(fit),
-            "too_long": too_long,
-            **_counted(programs),
-        }
-    if not examples["train"]:
-        raise DataError("data: all programs are longer than max_source/target_tokens")
+        fit = _fitting(settings, programs, verifier.tokenizer)
+        if not fit:
+            raise DataError(
+                f"data: all programs of the {part} problems are longer than "
+                "max_source/target_tokens"
+            )
+        too_long = len(programs) - len(fit)
+        counts[part] = {"rows": len(fit), "too_long": too_long, **_counted(programs)}
+        examples[part] = [example for _, example in fit]
+    # Nothing is learnt or chosen by these.
+    del examples["test"]
     parameters = sum(p.numel() for p in verifier.model.parameters())
     return Prepared(examples, counts, lambda: source, parameters)
+
+
+def _fitting(
+    settings: VerifierSettings, programs: Sequence[JudgedProgram], tokenizer: Any
+) -> list[tuple[JudgedProgram, Example]]:
+    return tokenise_programs(
+        programs, tokenizer, settings.max_source_tokens, settings.max_target_tokens
+    )
 
 
 def _finish(
@@ -195,9 +227,12 @@ def _finish(
     made = make_value_model(prepared["student"])
     made.model.load_state_dict(best.weights, strict=False)
     made.model.eval()
-    held = _split(settings)["validation"]
-    raw = _values(made, held, settings.threads)
-    scale, shift, quality = _judged(raw, held)
+    raw, held = {}, []
+    for part, programs in _split(settings).items():
+        if part != "train":
+            held = [program for program, _ in _fitting(settings, programs, made.tokenizer)]
+            raw[part] = _values(made, held, settings.threads)
+    scale, shift, quality = _judged(raw["validation"], raw["test"], held)
     card = replace(made.card, origin=settings.student, scale=scale, shift=shift)
     made.model.to(DTYPES[settings.precision])
     save_value_model(Verifier(made.model, made.tokenizer, card), stage.out)
@@ -219,22 +254,22 @@ def _finish(
     return manifest
 
 
-Judged = list[tuple[list[float], bool]]
+def _judged(
+    validation: Judged, test: Judged, programs: Sequence[JudgedProgram]
+) -> tuple[float, float, dict[str, Any]]:
+    """Return scale and shift that calibrate logits, and what the manifest says of them.
 
-
-def _judged(raw: Judged, held: Sequence[JudgedProgram]) -> tuple[float, float, dict[str, Any]]:
-    """Return scale and shift that calibrate held-out logits, and what the manifest says of them."""
-    logits, right = _last_logits(raw)
-    scale, shift = platt(logits, right)
-    return (
-        scale,
-        shift,
-        {
-            "calibration": {"scale": scale, "shift": shift},
-            **measure_values(raw, scale, shift),
-            "within_questions": auc_within(logits, right, [p.question for p in held]),
-        },
-    )
+    They are fitted on the validation problems and measured on the test ones, whose `programs` are
+    given.
+    """
+    scale, shift = platt(*last_logits(validation))
+    logits, right = last_logits(test)
+    quality = {
+        "calibration": {"scale": scale, "shift": shift},
+        **measure_values(test, scale, shift),
+        "within_questions": auc_within(logits, right, [p.question for p in programs]),
+    }
+    return scale, shift, quality
 
 
 @torch.inference_mode()
@@ -264,129 +299,3 @@ def _values(verifier: Verifier, programs: Sequence[JudgedProgram], threads: int)
 def _logit(probability: float) -> float:
     p = min(max(probability, 1e-12), 1 - 1e-12)
     return math.log(p / (1 - p))
-
-
-def _last_logits(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.array([logits[-1] for logits, _ in judged]),
-        np.array([right for _, right in judged], dtype=float),
-    )
-
-
-def platt(logits: np.ndarray, right: np.ndarray) -> tuple[float, float]:
-    """Return scale and shift that make sigmoid(scale * logit + shift) calibrated (Platt)."""
-    x = torch.tensor(logits, dtype=torch.float64)
-    y = torch.tensor(right, dtype=torch.float64)
-    weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.binary_cross_entropy_with_logits(
-            weights[0] * x + weights[1], y
-        ) + 1e-4 * ((weights[0] - 1) ** 2 + weights[1] ** 2)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    scale, shift = weights.detach().tolist()
-    # A negative scale would call the verifier's opinion its opposite.
-    return max(scale, 1e-3), shift
-
-
-def measure_values(judged: Judged, scale: float, shift: float) -> dict[str, Any]:
-    """Return AUC and expected calibration error (10 bins) of whole programs and by step position.
-
-    Position k counts steps from the first; the last row holds all later ones.
-    """
-    by_position: dict[int, list[tuple[float, bool]]] = {}
-    for logits, right in judged:
-        for position, logit in enumerate(logits):
-            by_position.setdefault(min(position, _POSITIONS - 1), []).append((logit, right))
-    last = [(logits[-1], right) for logits, right in judged]
-    return {
-        **_quality(last, scale, shift),
-        "by_step": [
-            {"step": position + 1, **_quality(pairs, scale, shift)}
-            for position, pairs in sorted(by_position.items())
-        ],
-    }
-
-
-def _quality(pairs: Sequence[tuple[float, bool]], scale: float, shift: float) -> dict[str, Any]:
-    logits = np.array([logit for logit, _ in pairs])
-    right = np.array([label for _, label in pairs])
-    probabilities = 1 / (1 + np.exp(-(scale * logits + shift)))
-    area = auc(logits, right)
-    return {
-        "programs": len(pairs),
-        "right": round(float(right.mean()), 4),
-        "auc": None if area is None else round(area, 4),
-        "ece": round(calibration_error(probabilities, right), 4),
-    }
-
-
-def auc(scores: np.ndarray, right: np.ndarray) -> float | None:
-    """Return the chance that a right program scores above a wrong one; None without both."""
-    positives = int(right.sum())
-    negatives = len(right) - positives
-    if not positives or not negatives:
-        return None
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
-    # Equal scores share their mean rank.
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    sums = np.bincount(inverse, weights=ranks)
-    ranks = (sums / counts)[inverse]
-    return float(
-        (ranks[right.astype(bool)].sum() - positives * (positives + 1) / 2)
-        / (positives * negatives)
-    )
-
-
-def auc_within(scores: np.ndarray, right: np.ndarray, questions: Sequence[str]) -> dict[str, Any]:
-    """Return the AUC among programs of the same question, and how many questions tell it.
-
-    A verifier may know which questions are hard, which gives it a good AUC over all programs, and
-    not which program of a question is right, which is all that search asks of it.
-    """
-    groups: dict[str, list[int]] = {}
-    for row, question in enumerate(questions):
-        groups.setdefault(question, []).append(row)
-    total, pairs, told = 0.0, 0, 0
-    for rows in groups.values():
-        area = auc(scores[rows], right[rows])
-        if area is not None:
-            positives = int(right[rows].sum())
-            weight = positives * (len(rows) - positives)
-            total, pairs, told = total + area * weight, pairs + weight, told + 1
-    return {"auc": round(total / pairs, 4) if pairs else None, "questions": told}
-
-
-def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error over equal-width bins."""
-    bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
-    total = 0.0
-    for number in range(_BINS):
-        inside = bins == number
-        if inside.any():
-            gap = abs(probabilities[inside].mean() - right[inside].mean())
-            total += float(gap) * int(inside.sum())
-    return total / len(probabilities)
-
-
-def print_quality(manifest: dict[str, Any]) -> None:
-    """Print AUC and calibration error by step position."""
-    table = Table("held-out programs", "number", "right", "AUC", "ECE")
-    rows = [("whole", manifest)] + [(f"step {r['step']}", r) for r in manifest["by_step"]]
-    for name, row in rows:
-        area = "-" if row["auc"] is None else f"{row['auc']:.3f}"
-        table.add_row(name, str(row["programs"]), f"{row['right']:.1%}", area, f"{row['ece']:.3f}")
-    Console(width=100).print(table)
-    within = manifest["within_questions"]
-    if within["auc"] is not None:
-        print(
-            f"among programs of one question, AUC {within['auc']:.3f} ({within['questions']} "
-            "questions with right and wrong ones): 0.5 would be no help to a search"
-        )

@@ -62,15 +62,13 @@ def read_judged_programs(folders: Sequence[Path]) -> list[JudgedProgram]:
 
 def tokenise_programs(
     programs: Sequence[JudgedProgram], tokenizer: Any, max_source: int, max_target: int
-) -> tuple[list[Example], int]:
-    """Return the examples that fit, and how many were too long; tokenised step by step."""
-    examples = [
-        Example(
-            question_tokens(tokenizer, program.question),
-            [token for step in step_tokens(tokenizer, program.program) for token in step],
-            float(program.right),
-        )
-        for program in programs
-    ]
-    fit = [e for e in examples if len(e.source) <= max_source and len(e.target) <= max_target]
-    return fit, len(examples) - len(fit)
+) -> list[tuple[JudgedProgram, Example]]:
+    """Return the programs that fit, tokenised step by step."""
+    pairs = []
+    for program in programs:
+        steps = step_tokens(tokenizer, program.program)
+        target = [token for step in steps for token in step]
+        source = question_tokens(tokenizer, program.question)
+        if len(source) <= max_source and len(target) <= max_target:
+            pairs.append((program, Example(source, target, float(program.right))))
+    return pairs

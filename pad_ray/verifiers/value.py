@@ -7,8 +7,10 @@ small language model with a head on its last hidden state, trained on executed s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,19 +132,35 @@ def step_tokens(tokenizer: Any, text: str) -> list[list[int]]:
     return [tokenizer(step, add_special_tokens=False).input_ids for step in steps]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a program was read to: its row, the value of its last step, whether no more fits."""
+
+    rows: Rows
+    row: int
+    value: float | None = None
+    is_full: bool = False
+
+
 class ValueScorer:
-    """Reads on from what it has read of each program: no prefix is read twice."""
+    """Reads on from what it has read of each program: no prefix is read twice.
+
+    Steps beyond what the verifier has positions for keep the value of the last one before them;
+    0.5 where not even the question fits.
+    """
 
     def __init__(self, verifier: Verifier) -> None:
         check_understood(verifier.model.backbone, "scorers.value")
         self._verifier = verifier
+        limit = getattr(verifier.model.backbone.config, "max_position_embeddings", None)
+        self._limit: float = math.inf if limit is None else int(limit)
         # Where each candidate of a search's last call was read to, by its number.
-        self._places: dict[int, dict[int, tuple[Rows, int]]] = {}
+        self._places: dict[int, dict[int, _Place]] = {}
 
     @torch.inference_mode()
     def score(self, candidates: Sequence[Candidate]) -> list[list[float]]:
         """Return, for each step, the probability that the program will give the right answer."""
-        rows = self._rows_of_parents(candidates)
+        rows, parents = self._rows_of_parents(candidates)
         tokenizer = self._verifier.tokenizer
         # A search's step may hold several statements; its value is the last one's.
         steps = [
@@ -150,15 +168,25 @@ class ValueScorer:
             for candidate in candidates
         ]
         scores: list[list[float]] = [[] for _ in candidates]
+        values = [parent.value for parent in parents]
+        full = [parent.is_full for parent in parents]
         for number in range(max(map(len, steps))):
             fresh = [s[number] if number < len(s) else [] for s in steps]
-            logits = rows.read(fresh).float().tolist()
             for row, ids in enumerate(fresh):
-                if ids:
-                    scores[row].append(self._value(logits[row]))
-        found: dict[int, dict[int, tuple[Rows, int]]] = {}
+                if full[row] or rows.lengths[row] + len(ids) > self._limit:
+                    # What comes after a step that was left out makes no sense without it.
+                    fresh[row], full[row] = [], True
+            logits = rows.read(fresh).float().tolist() if any(fresh) else []
+            for row, asked in enumerate(steps):
+                if fresh[row]:
+                    values[row] = self._value(logits[row])
+                if number < len(asked):
+                    value = values[row]
+                    scores[row].append(0.5 if value is None else value)
+        found: dict[int, dict[int, _Place]] = {}
         for row, candidate in enumerate(candidates):
-            found.setdefault(candidate.search, {})[candidate.number] = (rows, row)
+            place = _Place(rows, row, values[row], full[row])
+            found.setdefault(candidate.search, {})[candidate.number] = place
         self._places |= found
         return scores
 
@@ -170,8 +198,8 @@ class ValueScorer:
         card = self._verifier.card
         return calibrated(logit, card.scale, card.shift)
 
-    def _rows_of_parents(self, candidates: Sequence[Candidate]) -> Rows:
-        """Return a row for each candidate that holds what its parent has read."""
+    def _rows_of_parents(self, candidates: Sequence[Candidate]) -> tuple[Rows, list[_Place]]:
+        """Return a row for each candidate that holds what its parent has read, and the parents."""
         keys = [(c.search, c.parent) for c in candidates]
         firsts = dict(reversed(list(zip(keys, candidates, strict=True))))
         places = {
@@ -181,17 +209,16 @@ class ValueScorer:
         }
         new = [key for key in firsts if key not in places]
         if new:
-            fresh = self._read([firsts[key] for key in new])
-            places |= {key: (fresh, row) for row, key in enumerate(new)}
+            places |= zip(new, self._read([firsts[key] for key in new]), strict=True)
         wanted = [places[key] for key in keys]
         # One copy from each of the caches that hold some, then one into their order.
-        sources = list({id(rows): rows for rows, _ in wanted}.values())
+        sources = list({id(place.rows): place.rows for place in wanted}.values())
         order: list[int] = [0] * len(wanted)
         joined: Rows | None = None
         at = 0
         for source in sources:
-            here = [i for i, (rows, _) in enumerate(wanted) if rows is source]
-            part = source.taken([wanted[i][1] for i in here])
+            here = [i for i, place in enumerate(wanted) if place.rows is source]
+            part = source.taken([wanted[i].row for i in here])
             for i in here:
                 order[i] = at
                 at += 1
@@ -204,21 +231,28 @@ class ValueScorer:
         gaps = joined.columns > 1.25 * max(joined.lengths) + _MOST_GAPS
         if gaps or order != list(range(len(order))):
             joined.select(order)
-        return joined
+        return joined, wanted
 
-    def _read(self, candidates: Sequence[Candidate]) -> Rows:
+    def _read(self, candidates: Sequence[Candidate]) -> list[_Place]:
         """Read questions, with the programs so far, into rows of their own."""
         tokenizer = self._verifier.tokenizer
-        texts = []
+        texts, read, full = [], [], []
         for candidate in candidates:
-            ids = question_tokens(tokenizer, candidate.question)
-            if candidate.before:
-                ids += _joined(step_tokens(tokenizer, candidate.before))
-            texts.append(ids)
+            question = question_tokens(tokenizer, candidate.question)
+            before = step_tokens(tokenizer, candidate.before) if candidate.before else []
+            ends = [*accumulate(map(len, before), initial=len(question))]
+            fitting = sum(end <= self._limit for end in ends)
+            # A row needs something to hold, though nothing comes of it.
+            texts.append([*question, *_joined(before[: fitting - 1])] if fitting else question[:1])
+            read.append(fitting > 1)
+            full.append(fitting < len(ends))
         pad = int(tokenizer.pad_token_id)
         rows = Rows(self._verifier.model.backbone, self._output(), pad, len(texts))
-        rows.skim(texts)
-        return rows
+        logits = rows.read(texts).float().tolist()
+        return [
+            _Place(rows, row, self._value(logit) if read[row] else None, full[row])
+            for row, logit in enumerate(logits)
+        ]
 
     def _output(self) -> Callable[..., torch.Tensor]:
         model = self._verifier.model

@@ -19,7 +19,7 @@ from pad_ray.base.errors import StudentError
 from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
-from pad_ray.training.verifier import (
+from pad_ray.training.calibration import (
     auc,
     auc_within,
     calibration_error,
@@ -90,7 +90,7 @@ def test_steps_of_unlike_lengths_leave_few_empty_columns(verifier: Verifier) -> 
             [Candidate(0, numbers[n], new[n], QUESTIONS[0], texts[n], (steps[n],)) for n in (0, 1)]
         )
         texts, numbers = [texts[n] + steps[n] for n in (0, 1)], new
-        rows, _ = scorer._places[0][new[0]]
+        rows = scorer._places[0][new[0]].rows
         fresh = max(len(ids) for text in steps for ids in step_tokens(verifier.tokenizer, text))
         assert rows.columns <= 1.25 * max(rows.lengths) + 48 + fresh
     for n in (0, 1):
@@ -131,6 +131,33 @@ def test_searches_that_fork_join_and_end_get_the_values_of_a_whole_pass(
                 scorer.forget(search)
                 del live[search]
     assert scorer._places == {}
+
+
+def test_what_does_not_fit_keeps_the_value_of_what_did(verifier: Verifier) -> None:
+    tokenizer, question = verifier.tokenizer, QUESTIONS[0]
+    steps = split_steps(PROGRAMS[2])
+    lengths = [len(ids) for ids in step_tokens(tokenizer, PROGRAMS[2])]
+    asked = len(question_tokens(tokenizer, question))
+    expected = whole(verifier, question, PROGRAMS[2])
+    small = copy.deepcopy(verifier)
+    for fit in range(len(steps) + 1):
+        # A shorter step behind one that is too long must not be read alone.
+        small.model.backbone.config.max_position_embeddings = asked + sum(lengths[:fit])
+        wanted = [*expected[:fit], *[expected[fit - 1] if fit else 0.5] * (len(steps) - fit)]
+        at_once = ValueScorer(small).score([Candidate(0, -1, 1, question, "", tuple(steps))])
+        assert at_once[0] == pytest.approx(wanted, abs=1e-5)
+        one_by_one, anew = ValueScorer(small), []
+        for number, step in enumerate(steps):
+            before = "".join(steps[:number])
+            (told,) = one_by_one.score(
+                [Candidate(0, number, number + 1, question, before, (step,))]
+            )
+            assert told == pytest.approx(wanted[number : number + 1], abs=1e-5)
+            anew += ValueScorer(small).score([Candidate(0, -1, 1, question, before, (step,))])[0]
+        assert anew == pytest.approx(wanted, abs=1e-5)
+    small.model.backbone.config.max_position_embeddings = asked - 1
+    (told,) = ValueScorer(small).score([Candidate(0, -1, 1, question, "", tuple(steps))])
+    assert told == [0.5] * len(steps)
 
 
 def test_a_saved_verifier_comes_back_the_same(verifier: Verifier, tmp_path: Path) -> None:

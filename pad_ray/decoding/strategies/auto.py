@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import Search, Trail, sources, write
+from pad_ray.decoding.settings import Scaling, Weights
 from pad_ray.decoding.strategies.vote import Ballot, judged, run, sample_votes
+from pad_ray.verifiers.base import calibrated
 
 _FIRST_VOTES = 4
 
@@ -14,8 +17,8 @@ _FIRST_VOTES = 4
 def auto(trail: Trail, root: Hypothesis) -> Search:
     """Write greedily; unless that is trusted, let growing samples vote until one answer is.
 
-    Trust is the verifier's value of the greedy program (without a verifier, the geometric mean
-    of its tokens' probabilities) less grounding's penalties, then the winner's share of the votes.
+    Trust is the probability of being right that `calibration` makes of what the sources say of the
+    greedy program, then of the winner's share of the votes.
     """
     settings = trail.settings
     written = yield from write(trail, root, keep=[root])
@@ -24,26 +27,56 @@ def auto(trail: Trail, root: Hypothesis) -> Search:
     (written,) = yield from judged(trail, [written])
     (outcome,) = yield from run(trail, [written])
     trail.offer(written, outcome)
-    trusted = outcome.status == "ok" and _trust(trail, written) >= settings.confidence
-    trail.note(root, [written], ["" if trusted else "not trusted alone"])
+    odds = odds_alone(sources(written), settings.weights)
+    sure = outcome.status == "ok" and _trusted(odds, settings.calibration.alone, trail)
+    trail.note(root, [written], ["" if sure else "not trusted alone"])
     trail.notes["asked"] = 1
-    if trusted:
+    if sure:
         return
     ballot = Ballot(trail)
     ballot.add([written], [outcome])
-    count, more = 1, _FIRST_VOTES - 1
-    while count < settings.n:
-        more = min(more, settings.n - count)
-        last = count + more >= settings.n
-        yield from sample_votes(trail, root, ballot, more, f"auto/{count}", keep=not last)
-        count += more
-        more = count
-        trail.notes["asked"] = count
-        if ballot.share() >= settings.confidence:
+    asked = 1
+    for count in rounds(settings.n):
+        more = count - asked
+        last = count == settings.n
+        yield from sample_votes(trail, root, ballot, more, f"auto/{asked}", keep=not last)
+        asked = count
+        trail.notes["asked"] = asked
+        odds = odds_agreed(ballot.share(), asked)
+        if _trusted(odds, settings.calibration.agreed, trail):
             return
 
 
-def _trust(trail: Trail, written: Hypothesis) -> float:
-    weights, found = trail.settings.weights, sources(written)
-    alone = found.get("value", -math.inf) if weights.value else found["logprob"]
-    return math.exp(alone + weights.grounding * found["grounding"])
+def rounds(most: int) -> Iterator[int]:
+    """Yield how many programs there are after each round of sampling, the greedy one included."""
+    count = min(_FIRST_VOTES, most)
+    while count > 1:
+        yield count
+        if count == most:
+            return
+        count = min(2 * count, most)
+
+
+def odds_alone(said: Mapping[str, float], weights: Weights) -> float:
+    """Return the log-odds that a program by itself is right, by what its sources say of it.
+
+    They are those of the verifier's value (without a verifier, of the geometric mean of the tokens'
+    probabilities), less grounding's penalties.
+    """
+    alone = said.get("value", -math.inf) if weights.value else said.get("logprob", -math.inf)
+    grounded = weights.grounding * said.get("grounding", 0.0)
+    return _log_odds(math.exp(alone + grounded), 1e-6)
+
+
+def odds_agreed(share: float, votes: int) -> float:
+    """Return the log-odds of an answer with a share of the votes; few that agree are less sure."""
+    return _log_odds(share, 1 / (4 * votes))
+
+
+def _log_odds(probability: float, least: float) -> float:
+    inside = min(max(probability, least), 1 - least)
+    return math.log(inside) - math.log1p(-inside)
+
+
+def _trusted(odds: float, by: Scaling, trail: Trail) -> bool:
+    return calibrated(odds, by.scale, by.shift) >= trail.settings.confidence

@@ -27,7 +27,7 @@ from pad_ray.decoding.search import (
 from pad_ray.decoding.settings import READERS
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Outcome, Value
-from pad_ray.tasks.answers import stated_answer
+from pad_ray.tasks.answers import number_text, stated_answer
 from pad_ray.tasks.base import Task
 
 _CUT = Outcome("invalid", error_type="Truncated", message="its tokens or its time ran out")
@@ -53,7 +53,10 @@ def most_voted(votes: Iterable[tuple[str | None, float]]) -> str | None:
 
 @dataclass
 class Ballot:
-    """The programs so far, by the answer that they return."""
+    """The programs so far, by the answer that they return.
+
+    Answers are one where the task's own check says so, or else where `answer_key` does.
+    """
 
     trail: Trail
     programs: dict[str, list[tuple[Hypothesis, Outcome]]] = field(
@@ -66,19 +69,43 @@ class Ballot:
         """Count programs that were run."""
         for program, outcome in zip(programs, outcomes, strict=True):
             answered = outcome.status == "ok" and outcome.value is not None
+            key = self._key(outcome.value) if answered else None
             self.samples.append(
                 {
-                    "answer": answer_key(outcome.value) if answered else None,
+                    "answer": key,
                     "vote": self._vote(program),
                     "rank": rank(program, self.trail.settings.weights),
                     "sources": sources(program),
                     "tokens": program.tokens,
                 }
             )
-            if answered:
-                self.programs[answer_key(outcome.value)].append((program, outcome))
+            if key is not None:
+                self.programs[key].append((program, outcome))
             else:
                 self.failed.append((program, outcome))
+
+    def _key(self, value: Value) -> str:
+        """Return the key of the answers so far that a value is one with, else one of its own.
+
+        A task's own check decides where there is one. What it takes for no answer at all, even
+        against itself, is one with what is spelled alike.
+        """
+        key = answer_key(value)
+        if self.trail.equal is None:
+            return key
+        said = _as_gold(value)
+        for other, ((_, outcome), *_) in self.programs.items():
+            if self._equal(value, _as_gold(outcome.value)) or self._equal(outcome.value, said):
+                return other
+        return said if self._equal(value, said) else key
+
+    def _equal(self, value: Value, gold: str) -> bool:
+        assert self.trail.equal is not None
+        try:
+            return self.trail.equal(value, gold)
+        except Exception:
+            # A check that fails over a value is told when that value is judged.
+            return False
 
     def weight(self, key: str) -> float:
         """Return the votes for an answer: programs, or the sum of what verifiers say of them."""
@@ -190,15 +217,15 @@ def _read(text: Hypothesis) -> Outcome:
 
 
 def is_gold(task: Task, key: str | None, gold: str) -> bool:
-    """Tell whether an answer's key is that of the gold answer."""
+    """Tell whether an answer's key is that of the gold answer, by the task's own check."""
     if key is None:
         return False
-    if key == answer_key(gold):
+    if task.answers_equal(key, gold):
         return True
     try:
         return task.answers_equal(json.loads(key), gold)
     except ValueError:
-        return task.answers_equal(key, gold)
+        return False
 
 
 def answer_key(value: Value) -> str:
@@ -220,6 +247,15 @@ def answer_key(value: Value) -> str:
         return "null"
     # -0.0 is 0.
     return f"{float(value) + 0.0:.9g}" if abs(value) < 1e300 else str(value)
+
+
+def _as_gold(value: Value) -> str:
+    """Return a value as a gold answer would be written."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return number_text(value)
+    return str(value) if isinstance(value, bool | int) else answer_key(value)
 
 
 def _as_json(value: Value) -> str:
