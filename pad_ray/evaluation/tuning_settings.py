@@ -11,7 +11,7 @@ from pad_ray.evaluation.settings import EvaluationRun
 
 
 class TuningSettings(EvaluationRun):
-    """Sample programs for validation problems, and fit weights that pick the right ones.
+    """Sample programs for validation problems; fit weights that pick the right ones, and auto.
 
     Writes decoding.yaml, which `evaluate`, `compare_decoding` and `solve` take as --config.
     """
@@ -21,6 +21,6 @@ class TuningSettings(EvaluationRun):
     student: str
     """Student folder, hub id or .gguf file."""
     n: int = Field(16, ge=2, le=256)
-    """Programs sampled for each problem."""
+    """Programs written for each problem: one greedily, the others sampled."""
     out: Path
     """Directory for the samples, decoding.yaml and tuning.json."""

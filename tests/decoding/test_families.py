@@ -33,17 +33,20 @@ def assert_alike(one: Solution, other: Solution) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(
-    "strategy",
-    [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in SEARCHES],
+    ("strategy", "count"),
+    [
+        *((strategy, 5) for strategy in QUICK),
+        *(pytest.param(strategy, 16, marks=pytest.mark.slow) for strategy in SEARCHES),
+    ],
 )
 def test_alone_and_together_are_alike(
-    student: Student, examples: list[Example], name: str, strategy: str
+    student: Student, examples: list[Example], name: str, strategy: str, count: int
 ) -> None:
     model = family(name, len(student.tokenizer))
     model.generation_config.eos_token_id = student.tokenizer.eos_token_id
     settings = SearchSettings(strategy=strategy, max_new_tokens=24, **SEARCHES[strategy])  # type: ignore[arg-type]
     # Prompts of unlike lengths.
-    questions = [e.question[: 12 + 9 * number] for number, e in enumerate(examples[:5])]
+    questions = [e.question[: 12 + 9 * (n % 5)] for n, e in enumerate(examples[:count])]
     with Solver(Student(model, student.tokenizer, student.card), max_rows=24) as solver:
         together = solver.solve_batch(questions, settings=settings)
         for question, solution in zip(questions, together, strict=True):

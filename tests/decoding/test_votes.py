@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -94,6 +95,33 @@ def test_the_winner_is_spelled_as_most_votes_have_it() -> None:
     assert trail.best is programs[2]
     assert trail.outcome is not None and trail.outcome.value == 18
     assert trail.notes["votes"] == {"18": 3, "7": 1}
+
+
+def by_case(value: object, answer: str) -> bool:
+    return value == answer
+
+
+def about(value: object, answer: str) -> bool:
+    """A task's check that fails over values which it does not expect."""
+    return abs(value - float(answer)) < 0.5  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("equal", "values", "votes"),
+    [
+        (None, ["Ada", "ADA", "Bob"], {"ada": 2, "bob": 1}),
+        (by_case, ["Ada", "ADA", "ADA", 7], {"Ada": 1, "ADA": 2, "7": 1}),
+        (about, [18, 17.8, 18.3, "18", [1], [1.0], 19], {"18": 4, "[1]": 2, "19": 1}),
+    ],
+)
+def test_a_tasks_own_check_tells_which_answers_are_one(
+    equal: Callable[[object, str], bool] | None, values: list[Value], votes: dict[str, float]
+) -> None:
+    trail = Trail("q", SearchSettings(), equal=equal)
+    ballot = Ballot(trail)
+    ballot.add([program(n) for n in range(len(values))], [Outcome("ok", value=v) for v in values])
+    ballot.offer()
+    assert trail.notes["votes"] == votes
 
 
 def test_of_equal_programs_the_first_is_offered() -> None:
