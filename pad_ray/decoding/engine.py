@@ -331,16 +331,14 @@ class Engine:
             tokens[line.row] = [line.last, *guessed]
         ahead = any(guesses)
         found = rows.read_ahead(tokens, self._output_ahead) if ahead else rows.read(tokens)[:, None]
-        logits = found[[line.row for line in live]].float()
+        at = [line.row for line in live]
+        logits = (found if at == list(range(len(rows))) else found[at]).float()
+        most = max(self._choices(group) for group in groups)
+        choices, values_L_T_1 = _likeliest(logits, most, self._reader is not None)
         if self._reader is not None:
-            for line, values in zip(live, logits[..., -1].tolist(), strict=True):
+            for line, values in zip(live, values_L_T_1[..., 0].tolist(), strict=True):
                 # Those of guesses that turn out wrong are overwritten in the next pass.
                 line.values[len(line.logprobs) :] = values
-            logits = logits[..., :-1]
-        logprobs = torch.log_softmax(logits, dim=-1)
-        most = max(self._choices(group) for group in groups)
-        best = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
-        choices = Choices(best.values.double().cpu().numpy(), best.indices.cpu().numpy())
         kept = self._write_all(groups, guesses, choices)
         if ahead:
             rows.keep([len(ids) for ids in tokens], kept)
@@ -584,6 +582,23 @@ class Engine:
         """Return the statements of a group's only way that will stand as they are."""
         lines = group.lines
         return self._speller.stable(group.start, lines[0]) if len(lines) == 1 else None
+
+
+def _likeliest(
+    logits_L_T_V: torch.Tensor, most: int, reads_values: bool
+) -> tuple[Choices, np.ndarray]:
+    """Return the `most` likeliest tokens, and the values that stand behind the vocabulary.
+
+    They come from the device in one transfer: each makes a GPU wait.
+    """
+    words = logits_L_T_V.shape[-1] - reads_values
+    logprobs = torch.log_softmax(logits_L_T_V[..., :words], dim=-1)
+    best = logprobs.topk(min(most, words), dim=-1)
+    parts = [best.values.double(), best.indices.double(), logits_L_T_V[..., words:].double()]
+    packed = torch.cat(parts, dim=-1).cpu().numpy()
+    found = best.values.shape[-1]
+    tokens = packed[..., found : 2 * found].astype(np.int64)
+    return Choices(packed[..., :found], tokens), packed[..., 2 * found :]
 
 
 def _first_choices(lines: Sequence[tuple[Group, Line]], choices: Choices) -> list[int]:

@@ -97,7 +97,7 @@ def _drawn(run: EvaluationSettings) -> list[Drawn]:
     """Return each problem's programs; a question that failed or was cut at once has none."""
     task = get_task(run.task)
     table = pq.read_table(run.out / "predictions.parquet", columns=["answer", "teacher_notes"])
-    found = []
+    found: list[Drawn] = []
     for row in table.to_pylist():
         samples = [
             Sample(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
-from small_students import Example, taught
+from small_students import Example, llama_like, taught
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pad_ray.decoding.drafts import Drafts
 from pad_ray.decoding.engine import Engine
@@ -251,3 +253,52 @@ def test_a_shared_preamble_is_read_once_and_changes_nothing(
         roots = engine.open(sources)
         texts.append([w.text for (w,) in grown(engine, [Grow(tuple(roots), 1, True, 0.0, 60)])[0]])
     assert texts[0] == texts[1]
+
+
+class Transfers(TorchDispatchMode):
+    """Counts what makes a GPU wait for the host or the host for it, as far as the CPU shows it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.up = self.down = 0
+        for name in ("cpu", "tolist", "item", "__bool__", "__int__", "__float__", "nonzero"):
+            real = getattr(torch.Tensor, name)
+
+            def counted(*args: Any, real: Any = real, **kwargs: Any) -> Any:
+                self.down += 1
+                return real(*args, **kwargs)
+
+            monkeypatch.setattr(torch.Tensor, name, counted)
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        # A tensor of Python's numbers.
+        self.up += function is torch.ops.aten.lift_fresh.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "whole", "most_up"), [(0.0, True, 3), (1.0, True, 3), (None, False, 4)]
+)
+def test_a_pass_crosses_to_the_device_and_back_a_few_times(
+    student: Student,
+    monkeypatch: pytest.MonkeyPatch,
+    temperature: float | None,
+    whole: bool,
+    most_up: int,
+) -> None:
+    # A program that has not been learnt has no end.
+    engine = Engine(llama_like(student))
+    roots = engine.open([prompt("How many?"), prompt("What is it, then?")])
+    engine.arrange([Grow(tuple(roots), 4, whole, temperature, 60, longest_step=60)])
+    for _ in range(3):
+        engine.tick()
+    ticks = 8
+    with monkeypatch.context() as patched, Transfers(patched) as seen:
+        for _ in range(ticks):
+            assert engine.at_work
+            engine.tick()
+    # Transformers itself asks once whether the mask is full; what of guesses stays goes up too.
+    assert 1 * ticks <= seen.down <= 2 * ticks
+    assert ticks <= seen.up <= most_up * ticks

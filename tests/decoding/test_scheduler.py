@@ -111,15 +111,19 @@ def test_a_budget_of_time_begins_when_a_search_does(
         assert narrow.solution(hurried).truncated
 
 
+@pytest.mark.parametrize(
+    "budgets_tried", [16, pytest.param(10**6, marks=pytest.mark.slow, id="every budget")]
+)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_budget_of_tokens_returns_the_best_of_what_was_finished(
-    solver: Solver, examples: list[Example], strategy: str
+    solver: Solver, examples: list[Example], strategy: str, budgets_tried: int
 ) -> None:
     settings = SearchSettings(strategy=strategy, n=6, temperature=1.2, confidence=0.95, width=3)
     question = examples[1].question
     whole = solver.solve(question, settings=settings)
     assert not whole.truncated and whole.finished
-    budgets = {*range(1, whole.tokens, max(1, whole.tokens // 16)), whole.tokens - 1, whole.tokens}
+    budgets = {*range(1, whole.tokens, max(1, whole.tokens // budgets_tried))}
+    budgets |= {whole.tokens - 1, whole.tokens}
     for budget in sorted(budgets):
         found = solver.solve(question, settings=settings, budget_tokens=budget)
         assert found.truncated == (found.tokens < whole.tokens)

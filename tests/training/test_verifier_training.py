@@ -15,7 +15,7 @@ from small_students import example, misreading
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, DataError
-from pad_ray.decoding.settings import Weights
+from pad_ray.decoding.settings import Calibration, Weights
 from pad_ray.decoding.solver import Solver
 from pad_ray.evaluation.comparison import compare
 from pad_ray.evaluation.comparison_settings import ComparisonSettings
@@ -128,8 +128,10 @@ def test_a_verifier_tells_right_from_wrong_and_is_calibrated(verifier: Path, dat
     counts = manifest["counts"]
     assert counts["train"]["rows"] > counts["validation"]["rows"] > 0
     assert 0 < counts["train"]["right"] < counts["train"]["rows"]
-    assert len(read_judged_programs([data])) == (
-        counts["train"]["rows"] + counts["validation"]["rows"]
+    # It is measured on programs that had no part in it.
+    assert manifest["programs"] == counts["test"]["rows"] > 0
+    assert len(read_judged_programs([data])) == sum(
+        counts[part]["rows"] for part in ("train", "validation", "test")
     )
 
 
@@ -228,6 +230,12 @@ def test_tuning_and_comparison(
     )
     written = yaml.safe_load((tmp_path / "tuned" / "decoding.yaml").read_text())
     assert written["weights"] == weights.model_dump()
+    fitted = Calibration(**written["calibration"])
+    assert fitted == Calibration() or fitted.agreed.scale > 0
+    figures = json.loads((tmp_path / "tuned" / "tuning.json").read_text())
+    assert figures["problems"] == 60
+    assert 1 <= figures["auto"]["programs"] <= figures["auto"]["vote_programs"] == 8
+    assert 0 < figures["auto"]["vote_right"] < 1
     assert written["scorers"] == {"value": str(verifier)}
     rows = compare(
         validate(
@@ -247,7 +255,8 @@ def test_tuning_and_comparison(
         )
     )
     by_name = {row["name"]: row for row in rows}
-    assert by_name["greedy"]["problems"] == 40
+    # Two seeds ask the same problems again.
+    assert by_name["greedy"]["problems"] == 20
     assert by_name["vote"]["tokens"] > by_name["greedy"]["tokens"]
     assert by_name["vote: weighted of 4"]["accuracy"] == by_name["vote"]["accuracy"]
     assert by_name["vote: weighted of 4"]["tokens"] == by_name["vote"]["tokens"]

@@ -202,24 +202,29 @@ class Rows:
         if self._counts_columns and any(new and gap for new, gap in pairs):
             self.select(range(len(self)))
 
-        def padded(values: Sequence[Any], pad: Any) -> list[Any]:
+        def padded(values: Sequence[int], pad: int) -> list[int]:
             rest = [pad] * (width - len(values))
             return [*values, *rest] if at_left else [*rest, *values]
 
-        ids_R_T = [padded(new, self._pad) for new in tokens]
-        fresh_R_T = [padded([True] * len(new), False) for new in tokens]
         # By a row's own length, not by column: it may have empty columns before.
-        positions_R_T = [
-            padded(range(length, length + len(new)), 0)
+        packed_R_3_T = [
+            [
+                padded(new, self._pad),
+                padded([1] * len(new), 0),
+                padded(range(length, length + len(new)), 0),
+            ]
             for new, length in zip(tokens, self.lengths, strict=True)
         ]
-        ends = [len(new) - 1 if at_left and new else width - 1 for new in tokens]
-        self._mask_R_C = torch.cat([self._mask_R_C, self._tensor(fresh_R_T)], dim=1)
+        # One transfer a pass: each makes a GPU wait.
+        ids_R_T, fresh_R_T, positions_R_T = self._tensor(packed_R_3_T).unbind(1)
+        ends_R = (
+            (fresh_R_T.sum(1) - 1) % width if at_left else torch.full_like(ids_R_T[:, 0], width - 1)
+        )
+        self._mask_R_C = torch.cat([self._mask_R_C, fresh_R_T.bool()], dim=1)
         still = [] if at_left else [row for row, new in enumerate(tokens) if not new]
         # The mask keeps padding out of attention, but not out of a recurrent state.
         before = self._states_of(still)
-        inputs = self._inputs(self._tensor(ids_R_T), self._tensor(positions_R_T))
-        found = output(torch.tensor(ends, device=self._device), **inputs)
+        found = output(ends_R, **self._inputs(ids_R_T, positions_R_T))
         for (states, number), state in before:
             states[number][still] = state
         for row, new in enumerate(tokens):
@@ -337,7 +342,7 @@ class Rows:
 
         From 0 on the target may have had another source.
         """
-        where, what = (torch.tensor(list(r), device=self._device) for r in (to, source))
+        where, what = self._tensor([list(to), list(source)])
         for layer in self._attention():
             layer.copy_rows(where, what, first)
         for states, number in recurrent_states(self._cache):
@@ -372,7 +377,7 @@ class Rows:
             return []
         return [layer for layer in cache.cross_attention_cache.layers if layer.is_initialized]
 
-    def _tensor(self, values: Sequence[Sequence[int]]) -> torch.Tensor:
+    def _tensor(self, values: Sequence[Any]) -> torch.Tensor:
         return torch.tensor(values, device=self._device)
 
     @torch.inference_mode()
