@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 
@@ -77,10 +76,12 @@ def test_what_tuning_foresees_is_what_auto_does(solver: Solver, examples: list[E
         assert len(samples) == 8
         odds = odds_alone(samples[0].sources, settings.weights)
         sure = calibrated(odds, alone.scale, alone.shift)
-        for confidence in (sure, math.nextafter(sure, 1), 1.0):
+        # What can be guessed decides what is read together, and so the last digits.
+        below, above = sure - 1e-4, sure + 1e-4
+        for confidence in (below, above, 1.0):
             foreseen = stop(samples, settings.weights, by, confidence)
             assert foreseen is not None
-            assert (foreseen.programs == 1) == (confidence == sure)
+            assert (foreseen.programs == 1) == (confidence == below)
             real = solver.solve(
                 example.question, settings=settings, confidence=confidence, calibration=by
             )
