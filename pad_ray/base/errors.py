@@ -27,6 +27,10 @@ class StudentError(PadError):
     """A student cannot be loaded from the place given, or does not fit the data."""
 
 
+class FailuresError(PadError):
+    """So many rows failed that the run was ended; the text has the commonest message."""
+
+
 class ClusterError(PadError):
     """A cluster does not answer, refuses the token or cannot take a job."""
 

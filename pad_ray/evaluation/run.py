@@ -20,14 +20,18 @@ from rich.console import Console
 from rich.table import Table
 
 from pad_ray.base.config import resolve
-from pad_ray.base.errors import ConfigError, StudentError
+from pad_ray.base.errors import ConfigError
 from pad_ray.base.intervals import mean_interval
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
+from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
+from pad_ray.flow.failures import FAILED
+from pad_ray.flow.ledger import LedgerLike, note_rows, share_ledger
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located, weight_fingerprints
@@ -40,8 +44,8 @@ from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task
 from pad_ray.verifiers.settings import ScorerSettings
 
-# Where so many questions fail and none does not, it is not for what they ask.
-_SYSTEMATIC = 4
+# How the solver begins what it says of such a question.
+_TOO_LONG = "question: is too long"
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,9 @@ class StudentStage:
     Programs were run by the search, where they are, and are not run again.
     """
 
-    def __init__(self, asking: Asking, task: Task) -> None:
+    def __init__(self, asking: Asking, task: Task, ledger: LedgerLike | None = None) -> None:
         self._asking = asking
+        self._ledger = ledger
         self._task = task
 
     @cached_property
@@ -94,9 +99,6 @@ class StudentStage:
             questions, settings=self._asking.search, equal=self._task.answers_equal
         )
         seconds = (time.perf_counter() - started) / len(rows)
-        failed = [solution for solution in solutions if solution.state == "failed"]
-        if len(failed) == len(rows) >= _SYSTEMATIC:
-            raise StudentError(f"every question of a batch failed, the first: {failed[0].error}")
         for row, solution in zip(rows, solutions, strict=True):
             row.update(
                 completion=solution.text,
@@ -112,6 +114,8 @@ class StudentStage:
                 judge_text(row, self._task)
             else:
                 judge_program(row, solution.outcome if solution.program else None, self._task)
+        if self._ledger is not None:
+            note_rows(self._ledger, "student", [(r["problem_id"], _fault(r)) for r in rows])
         return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
 
 
@@ -119,7 +123,14 @@ def _error(solution: Solution) -> str | None:
     """Return why a question has no program; a part of one must not be read as a whole."""
     if solution.state == "partial":
         return CUT_SHORT
-    return solution.error
+    if solution.error is None:
+        return None
+    reason = "too_long" if solution.error.startswith(_TOO_LONG) else "student_error"
+    return f"{reason}: {solution.error}"
+
+
+def _fault(row: dict[str, Any]) -> str | None:
+    return row["message"] if row["reason"] in FAILED else None
 
 
 def _notes(solution: Solution) -> str | None:
@@ -172,16 +183,30 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     if settings.scorers.value is not None:
         inputs |= weight_fingerprints("verifier", str(resolve(settings.scorers.value)))
     stage = open_stage(out, "evaluate", one, inputs)
-    if stage.complete is not None:
+    work = out / "work"
+    may_retry = settings.retry_errors and work.is_dir()
+    if stage.complete is not None and not may_retry:
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
     stage.begin()
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
     requests = request_tables(problems, samples=1, rows_per_block=2 * settings.batch_size)
-    write_requests(requests, out / "work")
-    stages = _stages(source, task, settings)
-    judged = run_rows(stages, out / "work", "evaluate").to_table()
-    return _finish(stage, judged.sort_by("row_id"), student, task)
+    write_requests(requests, work)
+    if settings.retry_errors:
+        forget_failed(work)
+    connect()
+    ledger = share_ledger(max_failures=settings.max_failures)
+    judged = run_rows(_stages(source, task, settings, ledger), work, "evaluate").to_table()
+    failed = refuse_all_failed([work / "done"], settings.max_failures)
+    manifest = _finish(stage, judged.sort_by("row_id"), student, task)
+    if not failed:
+        shutil.rmtree(work)
+        return manifest
+    print(
+        f"evaluate: {failed} problems failed; the same command with --retry_errors true asks for "
+        "them again"
+    )
+    return manifest
 
 
 def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
@@ -193,7 +218,9 @@ def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
         )
 
 
-def _stages(source: str, task: Task, settings: EvaluationSettings) -> list[ActorStage]:
+def _stages(
+    source: str, task: Task, settings: EvaluationSettings, ledger: LedgerLike
+) -> list[ActorStage]:
     verifier = settings.scorers.value
     placed = {"value": None if verifier is None else resolve(verifier)}
     asking = Asking(
@@ -209,7 +236,7 @@ def _stages(source: str, task: Task, settings: EvaluationSettings) -> list[Actor
     return [
         ActorStage(
             StudentStage,
-            {"asking": asking, "task": task},
+            {"asking": asking, "task": task, "ledger": ledger},
             settings.actors,
             settings.batch_size,
             1.0,
@@ -223,9 +250,7 @@ def _finish(stage: Stage, judged: pa.Table, student: str, task: Task) -> dict[st
     metrics = measure(judged)
     if stage.record["settings"]["strategy"] == "repair":
         metrics["repair"] = repair_metrics(judged, task)
-    manifest = stage.finish({"student": student, "metrics": metrics})
-    shutil.rmtree(stage.out / "work")
-    return manifest
+    return stage.finish({"student": student, "metrics": metrics})
 
 
 def measure(judged: pa.Table) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.decoding.settings import SearchSettings
+from pad_ray.flow.failures import RetrySettings
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.tasks import Split
 from pad_ray.tasks.settings import ProblemSettings
@@ -45,8 +46,13 @@ class EvaluationRun(ProblemSettings, SearchSettings):
     """Threads a CPU actor computes with."""
 
 
-class EvaluationSettings(EvaluationRun):
+class EvaluationSettings(EvaluationRun, RetrySettings):
     """Let one or several students answer a task's problems and compare them."""
+
+    runtime_fields: ClassVar[frozenset[str]] = EvaluationRun.runtime_fields | {
+        "max_failures",
+        "retry_errors",
+    }
 
     student: Annotated[list[str], MinLen(1)] | str
     """Student folder, hub id or .gguf file, or a list of them."""

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.errors import FailuresError
+from pad_ray.flow.failures import FailureLimit
 
-__all__ = ["Budget", "Ledger", "LedgerLike", "Rates", "SharedLedger", "Totals", "share_ledger"]
+__all__ = [
+    "Budget",
+    "Ledger",
+    "LedgerLike",
+    "Rates",
+    "SharedLedger",
+    "Totals",
+    "note_rows",
+    "share_ledger",
+]
 
 _MINUTE_S = 60.0
 # An endpoint that has been idle may be sent this much of a minute's allowance at once.
@@ -66,6 +77,10 @@ class Totals:
         return self.prompt_tokens + self.completion_tokens
 
 
+NotedRow = tuple[str, str | None]
+"""A problem's id, and what went wrong with a row of it."""
+
+
 class LedgerLike(Protocol):
     """A ledger in this process, or one reached through Ray."""
 
@@ -79,6 +94,8 @@ class LedgerLike(Protocol):
 
     def busy(self, part: str, seconds: float) -> None: ...
 
+    def note(self, part: str, rows: Sequence[NotedRow]) -> str | None: ...
+
 
 class Ledger:
     """Adds up tokens and dollars, and hands out turns; `clock` is monotonic, in seconds."""
@@ -88,16 +105,26 @@ class Ledger:
         budget: Budget | None = None,
         spent: Totals | None = None,
         clock: Callable[[], float] = time.monotonic,
+        max_failures: int | None = None,
     ) -> None:
         self._budget = budget or Budget()
         self._totals = spent or Totals()
         self._clock = clock
         self._free_at: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
+        self._limits: defaultdict[str, FailureLimit] = defaultdict(
+            lambda: FailureLimit(max_failures)
+        )
+        self._ended: str | None = None
 
     def reserve(self, door: str, rates: Rates, tokens: int) -> float | None:
-        """Return the seconds to wait before a request of about so many tokens; None: spent."""
+        """Return the seconds to wait before a request of about so many tokens.
+
+        None where no more should be asked: the budget is spent, or too many rows have failed.
+        """
         with self._lock:
+            if self._ended is not None:
+                return None
             if not self._budget.leaves(self._totals.tokens, self._totals.cost_usd):
                 return None
             waits = [
@@ -139,6 +166,13 @@ class Ledger:
         with self._lock:
             self._totals.busy_s.update({part: seconds})
 
+    def note(self, part: str, rows: Sequence[NotedRow]) -> str | None:
+        """Note how rows of the teacher or the judge went; return why the run ends, if it does."""
+        with self._lock:
+            for problem, fault in rows:
+                self._ended = self._ended or self._limits[part].note(problem, fault)
+            return self._ended
+
     def totals(self) -> Totals:
         """Return what has been noted so far."""
         with self._lock:
@@ -168,6 +202,12 @@ class SharedLedger:
     def busy(self, part: str, seconds: float) -> None:
         self._handle.busy.remote(part, seconds)
 
+    def note(self, part: str, rows: Sequence[NotedRow]) -> str | None:
+        import ray
+
+        ended: str | None = ray.get(self._handle.note.remote(part, list(rows)))
+        return ended
+
     def totals(self) -> Totals:
         import ray
 
@@ -175,7 +215,15 @@ class SharedLedger:
         return totals
 
 
-def share_ledger(budget: Budget | None, spent: Totals) -> SharedLedger:
+def note_rows(ledger: LedgerLike, part: str, rows: Sequence[NotedRow]) -> None:
+    """Note how rows went; raises `FailuresError` where too many have failed."""
+    if ended := ledger.note(part, rows):
+        raise FailuresError(ended)
+
+
+def share_ledger(
+    budget: Budget | None = None, spent: Totals | None = None, max_failures: int | None = None
+) -> SharedLedger:
     """Start the ledger of a run on the driver's node: it lives as long as the driver."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -186,4 +234,4 @@ def share_ledger(budget: Budget | None, spent: Totals) -> SharedLedger:
     # One call at a time: several threads would take a caller's calls out of their order, and ask
     # for more before what the last request took is noted. No call waits for anything.
     options = actor.options(num_cpus=0, max_concurrency=1, scheduling_strategy=strategy)
-    return SharedLedger(options.remote(budget, spent))
+    return SharedLedger(options.remote(budget, spent, max_failures=max_failures))

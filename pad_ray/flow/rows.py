@@ -23,6 +23,8 @@ from pad_ray.flow.runtime import cluster_resources, connect
 
 ROW_ID = "row_id"
 REQUESTS = "requests"
+DONE = "done"
+CHECKPOINT = "checkpoint"
 # The name that Hadoop and Spark give to the mark of a whole folder; readers of Parquet skip it.
 _WHOLE = "_SUCCESS"
 
@@ -80,9 +82,9 @@ def run_rows(
     connect()
     shards = work / REQUESTS
     files = sorted(key_of(path) for path in shards.glob("*.parquet"))
-    done = work / "done"
+    done = work / DONE
     _check_actors_fit(stages)
-    checkpoint = work / "checkpoint"
+    checkpoint = work / CHECKPOINT
     total = rows_of([shards])
     counter = _RowsDone(checkpoint)
     # Else every actor would start, to find nothing to do.

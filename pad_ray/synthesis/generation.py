@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,32 @@ from ray.util.metrics import Counter
 
 from pad_ray.base.records import Completion, Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
-from pad_ray.flow.ledger import LedgerLike, Rates
+from pad_ray.flow.ledger import LedgerLike, NotedRow, Rates, note_rows
 from pad_ray.synthesis.journal import Journal, Sample
 from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]
 
 _BY_TEACHER: Any = ("teacher",)
+# As which the ledger knows the rows that a teacher answers.
+_PART = "teacher"
 
 
 class TeacherStage:
     """Ray Data stage: request rows in, the same rows with completions out.
 
     Answers of a paid teacher are written to a journal in `kept` before they go on, and taken from
-    there when a row comes again. Rows that the budget has no room for are dropped.
+    there when a row comes again; with `retry_errors` only those that are no errors. Rows that the
+    budget has no room for are dropped. Raises `FailuresError` where too many rows of the run fail.
     """
 
     def __init__(
-        self, teacher: Teacher, schedule: Schedule, kept: Path, ledger: LedgerLike
+        self,
+        teacher: Teacher,
+        schedule: Schedule,
+        kept: Path,
+        ledger: LedgerLike,
+        retry_errors: bool = False,
     ) -> None:
         self._teacher: Teacher = teacher
         if isinstance(teacher, PaidTeacher):
@@ -39,6 +47,7 @@ class TeacherStage:
         self._schedule = schedule
         self._kept = kept
         self._ledger = ledger
+        self._retry_errors = retry_errors
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         started = time.perf_counter()
@@ -66,6 +75,7 @@ class TeacherStage:
         prompt = sum(one.prompt_tokens or 0 for one in found.values())
         completion = sum(one.completion_tokens or 0 for one in found.values())
         self._ledger.record(teacher.name, Rates(), 0, prompt, completion, 0.0)
+        note_rows(self._ledger, _PART, _noted(found))
         return found
 
     def _paid(self, teacher: PaidTeacher, rows: list[dict[str, Any]]) -> dict[Sample, Completion]:
@@ -75,14 +85,21 @@ class TeacherStage:
         answers: dict[Sample, Completion] = {}
         for journal in journals.values():
             answers |= journal.read()
+        if self._retry_errors:
+            answers = {sample: one for sample, one in answers.items() if one.error is None}
         missing = [row for row in rows if _sample(row) not in answers]
         for request, indices, completions in teacher.complete_each(self._requests(missing)):
             found = {
                 (request.problem.problem_id, index): completion
                 for index, completion in zip(indices, completions, strict=True)
             }
-            homes[next(iter(found))].append(found)
+            # What cost nothing is asked for again, should the run end before its block is done.
+            if any(_was_paid(one) for one in completions):
+                homes[next(iter(found))].append(found)
             answers |= found
+            # Once too many have failed the ledger has room for no more; what is in flight comes.
+            self._ledger.note(_PART, _noted(found))
+        note_rows(self._ledger, _PART, ())
         return answers
 
     def _requests(self, rows: list[dict[str, Any]]) -> list[Request]:
@@ -140,6 +157,14 @@ def _amounts(rows: Sequence[dict[str, Any]]) -> Iterator[float]:
     yield len(rows)
     yield sum((row["prompt_tokens"] or 0) + (row["completion_tokens"] or 0) for row in rows)
     yield sum(row["cost_usd"] or 0.0 for row in rows)
+
+
+def _noted(found: Mapping[Sample, Completion]) -> list[NotedRow]:
+    return [(problem, completion.error) for (problem, _), completion in found.items()]
+
+
+def _was_paid(completion: Completion) -> bool:
+    return completion.error is None or bool(completion.completion_tokens)
 
 
 def _sample(row: dict[str, Any]) -> Sample:

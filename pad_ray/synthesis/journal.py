@@ -34,11 +34,13 @@ class Journal:
         self._folder = folder
 
     def read(self) -> dict[Sample, Completion]:
-        """Return the answers so far; of two for one sample, the first."""
+        """Return the answers so far; of two for one sample the first that is no error."""
         found: dict[Sample, Completion] = {}
         for row in _rows(self._folder):
             key = (row.pop("problem_id"), row.pop("sample_index"))
-            found.setdefault(key, Completion(**row))
+            completion = Completion(**row)
+            if key not in found or (found[key].error and not completion.error):
+                found[key] = completion
         return found
 
     def append(self, answers: Mapping[Sample, Completion]) -> None:

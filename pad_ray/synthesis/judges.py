@@ -15,7 +15,7 @@ import pyarrow as pa
 from pad_ray.base.errors import ResourceError
 from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.flow.ledger import LedgerLike
+from pad_ray.flow.ledger import LedgerLike, note_rows
 from pad_ray.programs.canonical import near_key, program_key
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
@@ -24,6 +24,7 @@ from pad_ray.synthesis.reasons import reason_of
 from pad_ray.synthesis.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
 from pad_ray.tasks.answers import judged_answer
+from pad_ray.teachers.endpoint.chat import one_line
 
 if TYPE_CHECKING:
     from ray.util import metrics
@@ -68,6 +69,7 @@ class ProgramJudge:
             judge_program(row, outcome, self._task, self._rule)
         judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
         self._reasons.add(rows)
+        note_judged(self._ledger, rows)
         if self._ledger is not None:
             self._ledger.busy("sandbox", time.perf_counter() - started)
         return judged
@@ -85,6 +87,7 @@ class TextJudge:
     ) -> None:
         self._task = task
         self._rule = rule or EXACT
+        self._ledger = ledger
         self._reasons = _Reasons(ledger)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -92,6 +95,7 @@ class TextJudge:
         for row in rows:
             judge_text(row, self._task, self._rule)
         self._reasons.add(rows)
+        note_judged(self._ledger, rows)
         return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
 
 
@@ -126,7 +130,11 @@ def judge_text(row: dict[str, Any], task: Task, rule: Rule = EXACT) -> None:
     row["chain_of_thought"] = text
     row["program_key"] = text_key(text)
     record_steps(row)
-    value, _ = judged_answer(text, row["answer"], task.answers_equal)
+    try:
+        value, _ = judged_answer(text, row["answer"], task.answers_equal)
+    except Exception as error:
+        _blame_rule(row, task, error)
+        return
     if value is None:
         row["reason"] = "no_answer"
         return
@@ -192,6 +200,28 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
 def record_value(row: dict[str, Any], value: object, task: Task) -> None:
     """Write a value and the task's verdict on it into a row."""
     row["value"] = json.dumps(value, ensure_ascii=False)
-    exact = task.answers_equal(value, row["answer"])
+    try:
+        exact = task.answers_equal(value, row["answer"])
+    except Exception as error:
+        _blame_rule(row, task, error)
+        return
     row["rounded_match"] = answers_equal_rounded(value, row["answer"], exact)
     row["reason"] = None if exact else "wrong_answer"
+
+
+def _blame_rule(row: dict[str, Any], task: Task, error: Exception) -> None:
+    """Make a row's reason what a task's own rule raised: it is the user's code."""
+    said = one_line(f"{type(error).__name__}: {error}")
+    row["reason"] = "judge_error"
+    row["message"] = f"answers_equal of task '{task.name}' raised {said}"
+
+
+def note_judged(ledger: LedgerLike | None, rows: Sequence[dict[str, Any]]) -> None:
+    """Note the rows that were judged; raises `FailuresError` where too many could not be."""
+    if ledger is not None:
+        judged = (row for row in rows if not row["error"])
+        noted = [
+            (row["problem_id"], row["message"] if row["reason"] == "judge_error" else None)
+            for row in judged
+        ]
+        note_rows(ledger, "judge", noted)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CUT_SHORT", "REASONS", "reason_of"]
+from pad_ray.flow.failures import FAILED
+
+__all__ = ["CUT_SHORT", "REASONS", "REPEATED", "UNJUDGED", "reason_of"]
 
 REASONS = {
     "teacher_error": "the teacher gave no answer",
+    "student_error": "the student could not be asked",
+    "too_long": "the question is longer than the student can read",
+    "judge_error": "the task's own rule could not judge the answer",
     "truncated": "the text was cut short: its tokens, its time or the context ran out",
     "no_program": "the text holds no program",
     "no_answer": "the text states no answer",
@@ -20,9 +25,20 @@ REASONS = {
     "near_duplicate": "right, but the problem has a program that differs in no calculation",
 }
 
+# Of right programs that the problem has already.
+REPEATED = frozenset({"duplicate", "near_duplicate"})
+# Of rows whose program, if they have one, is not known to be wrong.
+UNJUDGED = FAILED | {"truncated"}
+
+_NAMED = frozenset({"truncated", "too_long", "student_error"})
+
 CUT_SHORT = "truncated: its tokens, its time or the context ran out"
 
 
 def reason_of(error: str) -> str:
-    """Return the reason of a row that has an error in place of a text to judge."""
-    return "truncated" if error.startswith("truncated:") else "teacher_error"
+    """Return the reason of a row that has an error in place of a text to judge.
+
+    An error may begin with its reason, as "too_long: 4409 tokens" does.
+    """
+    named = error.partition(":")[0]
+    return named if named in _NAMED else "teacher_error"

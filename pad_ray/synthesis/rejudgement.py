@@ -12,7 +12,11 @@ import pyarrow.compute as pc
 from pad_ray.base.errors import DataError
 from pad_ray.base.schemas import COMPLETED_SCHEMA
 from pad_ray.base.storage import locate, parquet_dataset, remove_folder
+from pad_ray.flow.failed_rows import refuse_all_failed
+from pad_ray.flow.failures import FAILED
+from pad_ray.flow.ledger import share_ledger
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import input_fingerprints, open_stage, read_manifest
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.files import JudgedRows
@@ -43,13 +47,21 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
     work = stage.out / "work"
     print(f"judge: {source['counts']['rows']} completions of {data}")
     write_requests(_completions(data, settings.rows_per_block), work)
-    judging = {"task": task, "sandbox": settings.sandbox, "rule": settings.rule}
+    connect()
+    ledger = share_ledger(max_failures=settings.max_failures)
+    judging = {
+        "task": task,
+        "sandbox": settings.sandbox,
+        "rule": settings.rule,
+        "ledger": ledger,
+    }
     judge = ActorStage(ProgramJudge, judging, settings.sandbox_actors)
     texts = holds_texts(source)
     if texts:
         del judging["sandbox"]
         judge = ActorStage(TextJudge, judging, settings.sandbox_actors)
     run_rows([judge], work, "judge")
+    refuse_all_failed([work / "done"], settings.max_failures)
     with JudgedRows([work / "done"], work / "spill") as rows:
         result = rows.write(stage.out, settings.rule.near_keys)
     kept = ("problems", "samples_per_problem", "repeated_questions", "contaminated", "rounds")
@@ -71,7 +83,8 @@ def _completions(folder: Path, rows_per_block: int) -> Iterator[pa.Table]:
         field.name: pc.field(field.name) if field.name in known else _null(field.type)
         for field in COMPLETED_SCHEMA
     }
-    no_answer = pc.equal(pc.coalesce(pc.field("reason"), pa.scalar("")), "teacher_error")
+    unanswered = pa.array(sorted(FAILED - {"judge_error"}))
+    no_answer = pc.is_in(pc.field("reason"), value_set=unanswered)
     wanted["error"] = pc.if_else(no_answer, pc.field("message"), _null(pa.string()))
     for rows in parts:
         for batch in rows.to_batches(columns=wanted, batch_size=rows_per_block, batch_readahead=2):

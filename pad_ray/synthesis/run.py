@@ -22,6 +22,8 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.base.schemas import PROBLEM_SCHEMA
 from pad_ray.base.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
+from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
+from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
 from pad_ray.flow.parquet_folder import null_count, rows_of
 from pad_ray.flow.rows import (
@@ -61,15 +63,16 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     """Make the dataset in `settings.out` and return its manifest.
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
-    with the rows that are missing, and so does one whose budget was spent, if it is raised.
+    with the rows that are missing, and so does one whose budget was spent, if it is raised, or
+    whose failed rows are to be asked for again. Raises `FailuresError` where too many rows fail.
     """
     out = locate(settings.out)
     task = get_task(settings.task)
     stage = open_stage(out, "synthesize", settings, settings.inputs())
-    if stage.complete is not None and not _can_go_on(stage.complete, settings):
+    work = out / "work"
+    if stage.complete is not None and not _can_go_on(stage.complete, settings, work):
         print(f"synthesize: {out} is complete; nothing to do")
         return stage.complete
-    work = out / "work"
     teacher, problems = _begin(stage, work, task, settings)
     stage.lap("problems")
     print(
@@ -79,15 +82,17 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     connect()
     kept = work / "completions"
     kept.mkdir(exist_ok=True)
-    ledger = share_ledger(settings.budget, spent_in(kept))
+    ledger = share_ledger(settings.budget, spent_in(kept), settings.max_failures)
     stage.lap("start")
     rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
     stage.lap("rounds")
     return _finish(stage, rounds, problems, settings, ledger.totals().busy_s)
 
 
-def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings) -> bool:
-    """Tell whether a dataset that a budget cut short may now be asked for more."""
+def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings, work: Path) -> bool:
+    """Tell whether more may now be asked, that a budget cut short, or rows that failed."""
+    if settings.retry_errors and failures_in(manifest) and (work / _PROBLEMS).is_file():
+        return True
     spent = sum(manifest["tokens"].values())
     left = settings.budget.leaves(spent, manifest["cost_usd"] or 0.0)
     return manifest["counts"]["not_asked"] > 0 and left
@@ -102,6 +107,9 @@ def _begin(
     """
     described = work / _PROBLEMS
     if described.is_file():
+        if settings.retry_errors:
+            for folder in sorted(work.glob("round-*")):
+                forget_failed(folder)
         return _checked_teacher(settings, task), json.loads(described.read_text())
     with scratch_beside(stage.out) as folder:
         # Beside the directory until all problems are read: a mistake in them claims nothing.
@@ -252,6 +260,7 @@ def _stages(
         "schedule": settings.schedule,
         "kept": kept,
         "ledger": ledger,
+        "retry_errors": settings.retry_errors,
     }
     # The task itself travels, not its name: workers may lack the file that defines it.
     judging = {
@@ -278,6 +287,7 @@ def _finish(
     busy_s: Mapping[str, float],
 ) -> dict[str, Any]:
     work = stage.out / "work"
+    failed = refuse_all_failed([one.rows for one in rounds], settings.max_failures)
     with JudgedRows([one.rows for one in rounds], work / "spill") as rows:
         result = rows.write(stage.out, settings.rule.near_keys)
     counts = result.pop("counts")
@@ -291,11 +301,22 @@ def _finish(
     }
     busy = {part: round(seconds, 3) for part, seconds in busy_s.items()}
     manifest = stage.finish({"counts": counts, **result, "busy_s": busy})
-    if not not_asked:
+    can_retry = failed > 0 and settings.may_answer_otherwise
+    if not not_asked and not can_retry:
         remove_folder(work)
     describe(stage.out, manifest)
     print_counts(manifest, stage.out)
+    if can_retry:
+        print(
+            f"synthesize: {failed} rows failed; the same command with --retry_errors true asks "
+            "for them again"
+        )
     return manifest
+
+
+def failures_in(manifest: dict[str, Any]) -> int:
+    """Return how many rows of a dataset failed."""
+    return sum(manifest["counts"]["by_reason"].get(reason, 0) for reason in FAILED)
 
 
 def describe(out: Path, manifest: dict[str, Any]) -> None:

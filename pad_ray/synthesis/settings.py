@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from pad_ray.base.storage import locate, locate_all
+from pad_ray.flow.failures import FailureLimitSettings, RetrySettings
 from pad_ray.flow.ledger import Budget
 from pad_ray.flow.stages import file_fingerprint
 from pad_ray.synthesis.contamination import evaluation_file
@@ -32,7 +33,7 @@ _LARGEST_BLOCK = 4096
 _FIRST_BLOCK = 256
 
 
-class SynthesisRun(ProblemSettings, JudgingSettings):
+class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
     """Which teacher writes programs for which problems."""
 
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
@@ -45,6 +46,8 @@ class SynthesisRun(ProblemSettings, JudgingSettings):
                 "sandbox_actors",
                 "rows_per_block",
                 "budget",
+                "max_failures",
+                "retry_errors",
             ),
             *(f"endpoint.{name}" for name in ("timeout_s", "max_retries", "concurrency")),
             *("endpoint.requests_per_minute", "endpoint.tokens_per_minute"),
@@ -118,6 +121,11 @@ class SynthesisRun(ProblemSettings, JudgingSettings):
         return self
 
     @property
+    def may_answer_otherwise(self) -> bool:
+        """Whether asking again for a row that failed may give an answer."""
+        return self.teacher in ("endpoint", "vllm", "student")
+
+    @property
     def schedule(self) -> Schedule:
         return Schedule(self.temperatures)
 
@@ -156,11 +164,11 @@ class SynthesisSettings(SynthesisRun):
     """Directory for verified/, rejected/ and manifest.json."""
 
 
-class JudgeSettings(JudgingSettings):
+class JudgeSettings(JudgingSettings, FailureLimitSettings):
     """Run and judge a dataset's completions again, under another rule."""
 
     runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "data", "sandbox_actors", "rows_per_block"}
+        {"out", "data", "sandbox_actors", "rows_per_block", "max_failures"}
     )
 
     data: Path

@@ -84,7 +84,7 @@ class StudentTeacher:
             jobs.append((request, job))
         scheduler.run()
         return [
-            [Completion("", error="the question is too long for the student")]
+            [Completion("", error="too_long: the question is longer than the student can read")]
             * len(request.sample_indices)
             if job is None
             else [Completion(h.text, None, h.tokens) for h in job.trail.notes["programs"]]

@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.storage import parquet_dataset
+from pad_ray.synthesis.reasons import REPEATED, UNJUDGED
 from pad_ray.training.data import Example
 from pad_ray.verifiers.value import question_tokens, step_tokens
 
 _COLUMNS = ["row_id", "problem_id", "question", "program", "reason"]
-# A repeat of a right program, which synthesis keeps only once.
-_RIGHT = "duplicate"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,9 @@ def read_judged_programs(folders: Sequence[Path]) -> list[JudgedProgram]:
         tables = [parquet_dataset(part).to_table(columns=_COLUMNS) for part in parts]
         table = pa.concat_tables(tables, promote_options="default").sort_by("row_id")
         for row in table.filter(pc.is_valid(table["program"])).to_pylist():
-            right = row["reason"] in (None, _RIGHT)
+            if row["reason"] in UNJUDGED:
+                continue
+            right = row["reason"] is None or row["reason"] in REPEATED
             key = (row["question"], row["program"].strip())
             found.setdefault(key, JudgedProgram(row["problem_id"], *key, right))
     if not found:

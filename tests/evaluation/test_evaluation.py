@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import root_cause, validate
-from pad_ray.base.errors import ConfigError, ResourceError, StudentError
+from pad_ray.base.errors import ConfigError, FailuresError, ResourceError, StudentError
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.evaluation.run import (
@@ -24,6 +25,7 @@ from pad_ray.evaluation.run import (
     table_rows,
 )
 from pad_ray.evaluation.settings import EvaluationSettings
+from pad_ray.flow.ledger import Ledger
 from pad_ray.sandbox import Outcome, Sandbox, SandboxError
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
@@ -115,6 +117,29 @@ def test_teachers_failure_is_not_called_a_missing_program() -> None:
     judge = ProgramJudge(get_task("arithmetic"), SandboxSettings())
     row = judge(completed("", error="HTTP 500")).to_pylist()[0]
     assert (row["reason"], row["message"]) == ("teacher_error", "HTTP 500")
+
+
+def raises(value: object, answer: str) -> bool:
+    return abs(value - float(answer)) < 1e-3  # type: ignore[operator]
+
+
+def test_a_rule_that_raises_costs_its_row() -> None:
+    task = replace(get_task("arithmetic"), answers_equal=raises)
+    programs = [f"def solution():\n    return {value}" for value in ("'seven'", "7")]
+    rows = ProgramJudge(task, SandboxSettings(wall_s=2, cpu_s=1))(completed(*programs)).to_pylist()
+    assert [row["reason"] for row in rows] == ["judge_error", None]
+    assert "answers_equal of task 'arithmetic' raised TypeError" in rows[0]["message"]
+    (row,) = TextJudge(task)(completed("The answer is 7.", answer="seven")).to_pylist()
+    assert row["reason"] == "judge_error"
+
+
+def test_a_rule_that_always_raises_ends_the_run() -> None:
+    task = replace(get_task("arithmetic"), answers_equal=raises)
+    texts = [f"The answer is {n}." for n in range(20)]
+    judge = TextJudge(task, ledger=Ledger())
+    judge(completed(*texts[:19], answer="seven"))
+    with pytest.raises(FailuresError, match="20 problems in a row failed, mostly: answers_equal"):
+        judge(completed(*texts, answer="seven"))
 
 
 def test_chain_of_thought_is_judged_by_the_answer_it_states() -> None:

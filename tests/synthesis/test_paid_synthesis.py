@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import root_cause
-from pad_ray.base.errors import TeacherError
+from pad_ray.base.errors import FailuresError, TeacherError
 from pad_ray.flow.ledger import Ledger
 from pad_ray.synthesis.generation import TeacherStage
 from pad_ray.synthesis.requests import request_tables
@@ -22,7 +23,15 @@ from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.teacher import make_teacher
 from pad_ray.teachers.prompts import TEXT_RULES
 from pad_ray.teachers.vllm import VLLMTeacher
-from tests.teachers.openai_server import Call, OpenAIServer, Reply, chat, failure, openai_server
+from tests.teachers.openai_server import (
+    Call,
+    OpenAIServer,
+    Reply,
+    Script,
+    chat,
+    failure,
+    openai_server,
+)
 
 PROBLEMS, SAMPLES = 40, 2
 
@@ -73,23 +82,15 @@ def asked_twice(server: OpenAIServer) -> list[str]:
 def test_a_stage_asks_no_sample_again_that_another_was_answered(tmp_path: Path) -> None:
     """As an actor that died and its successor, on one block."""
 
-    def ask(server: OpenAIServer) -> pa.Table:
-        run = settings(server, tmp_path / "out")
-        task, problems, _ = run.load()
-        (block,) = request_tables(problems, SAMPLES, 10**6)
-        teacher = make_teacher(run, task)
-        assert not isinstance(teacher, VLLMTeacher)
-        return TeacherStage(teacher, run.schedule, tmp_path, Ledger())(block)
-
     def fails_at_last(call: Call) -> Reply:
-        return answer(call) if call.number < 50 else failure(403)
+        return answer(call) if call.number < 50 else failure(401)
 
     with openai_server(fails_at_last) as server:
         with pytest.raises(TeacherError, match="the key is refused"):
-            ask(server)
+            ask_in_stage(server, tmp_path)
         first = server.calls[:50]
     with openai_server(answer) as server:
-        table = ask(server)
+        table = ask_in_stage(server, tmp_path)
         second = server.calls
     sample = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in first]
     again = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in second]
@@ -98,6 +99,100 @@ def test_a_stage_asks_no_sample_again_that_another_was_answered(tmp_path: Path) 
     assert set(table["completion"].to_pylist()) == {
         f"def solution():\n    return {n}" for n in range(7)
     }
+
+
+def ask_in_stage(server: OpenAIServer, folder: Path, retry_errors: bool = False) -> pa.Table:
+    """Ask for all samples as one actor does, with a ledger of its own."""
+    run = settings(server, folder / "out")
+    task, problems, _ = run.load()
+    (block,) = request_tables(problems, SAMPLES, 10**6)
+    teacher = make_teacher(run, task)
+    assert not isinstance(teacher, VLLMTeacher)
+    return TeacherStage(teacher, run.schedule, folder, Ledger(), retry_errors)(block)
+
+
+def test_what_every_request_is_refused_for_ends_the_run_and_nothing_is_paid_twice(
+    tmp_path: Path,
+) -> None:
+    def refuses_at_last(call: Call) -> Reply:
+        return answer(call) if call.number < 10 else failure(400, "no credit")
+
+    with openai_server(refuses_at_last) as server:
+        with pytest.raises(FailuresError, match=r"20 problems in a row failed, mostly: HTTP 400"):
+            ask_in_stage(server, tmp_path)
+        # Two samples a problem, and at most what was in flight when the last one failed.
+        assert len(server.calls) <= 10 + 2 * 20 + 8
+        answered = {call.body["seed"] for call in server.calls[:10]}
+    with openai_server(answer) as server:
+        table = ask_in_stage(server, tmp_path)
+    assert not answered & {call.body["seed"] for call in server.calls}
+    assert len(server.calls) == PROBLEMS * SAMPLES - 10
+    assert table["error"].null_count == table.num_rows == PROBLEMS * SAMPLES
+
+
+def test_errors_that_were_paid_for_are_asked_again_if_that_is_wanted(tmp_path: Path) -> None:
+    def empty_at_first(call: Call) -> Reply:
+        return chat("", usage=(100, 20)) if call.number < 4 else answer(call)
+
+    with openai_server(empty_at_first) as server:
+        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES - 4
+    with openai_server(answer) as server:
+        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES - 4
+        assert not server.calls
+        assert ask_in_stage(server, tmp_path, True)["error"].null_count == PROBLEMS * SAMPLES
+        assert len(server.calls) == 4
+        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES
+        assert len(server.calls) == 4
+
+
+def refused(call: Call, share: int) -> bool:
+    """Tell whether a request is for one of so many eighths of the problems."""
+    question = call.body["messages"][-1]["content"]
+    return len(call.body["messages"]) > 1 and crc32(question.encode()) % 8 < share
+
+
+def refusing(share: int, said: str) -> Script:
+    return lambda call: failure(400, said) if refused(call, share) else answer(call)
+
+
+@pytest.mark.slow
+def test_refused_rows_are_asked_again_and_no_others(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with openai_server(refusing(2, "flagged")) as server:
+        first = synthesize(settings(server, out))
+        asked = sum(refused(call, 2) for call in server.calls)
+    assert 0 < asked == first["counts"]["by_reason"]["teacher_error"] < PROBLEMS * SAMPLES
+    assert f"{asked} rows failed; the same command with --retry_errors" in capsys.readouterr().out
+    with openai_server(refusing(1, "flagged")) as server:
+        assert synthesize(settings(server, out)) == first
+        assert not server.calls
+        second = synthesize(settings(server, out, retry_errors=True))
+        assert sum(len(call.body["messages"]) > 1 for call in server.calls) == asked
+    assert 0 < second["counts"]["by_reason"]["teacher_error"] < asked
+    with openai_server(answer) as server:
+        whole = synthesize(settings(server, out, retry_errors=True))
+    assert "teacher_error" not in whole["counts"]["by_reason"]
+    assert rows_in(out) == rows_in(undisturbed)
+    assert not (out / "work").exists()
+
+
+@pytest.mark.slow
+def test_a_run_in_which_all_is_refused_is_never_complete(undisturbed: Path, tmp_path: Path) -> None:
+    out, few = tmp_path / "out", tmp_path / "few"
+    with openai_server(refusing(8, "no credit")) as server:
+        for run in (settings(server, out), settings(server, few, count=6)):
+            for _ in range(2):
+                with pytest.raises(Exception, match="failed, mostly: HTTP 400: no credit") as ended:
+                    synthesize(run)
+                assert isinstance(root_cause(ended.value), FailuresError)
+            assert not (run.out / "manifest.json").exists()
+        manifest = synthesize(settings(server, few, count=6, max_failures=99))
+    assert manifest["counts"]["by_reason"] == {"teacher_error": 12}
+    with openai_server(answer) as server:
+        synthesize(settings(server, out, retry_errors=True))
+    assert rows_in(out) == rows_in(undisturbed)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +274,7 @@ def test_what_was_answered_before_the_endpoint_failed_is_not_asked_again(
     out = tmp_path / "out"
 
     def fails_at_last(call: Call) -> Reply:
-        return answer(call) if call.number < 50 else failure(403)
+        return answer(call) if call.number < 50 else failure(401)
 
     with openai_server(fails_at_last) as server:
         with pytest.raises(Exception, match="the key is refused") as failed:

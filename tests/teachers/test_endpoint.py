@@ -131,16 +131,9 @@ def test_a_passing_timeout_is_retried() -> None:
 @pytest.mark.parametrize(
     ("fault", "said", "remedy"),
     [
-        (failure(500, "engine died"), "HTTP 500: engine died", "run the same command again"),
         (failure(429, "quota is spent"), "HTTP 429: quota is spent", "quota"),
         (failure(404, "no model m"), "HTTP 404: no model m", "serves the model 'm'"),
         (failure(401, f"bad key {KEY}"), "key is refused (HTTP 401)", "OPENAI_API_KEY"),
-        (failure(403, f"bad key {KEY}"), "key is refused (HTTP 403)", "OPENAI_API_KEY"),
-        (Reply(body="<!doctype html><p>Welcome"), "no chat completion", "/v1"),
-        (Reply(body={"answer": 12}), "no chat completion", "/v1"),
-        (Reply(body=[1, 2]), "no chat completion", "/v1"),
-        (Reply(body={"choices": "none"}), "no chat completion", "/v1"),
-        (Reply(body={}, delay_s=0.6), "no answer within 0.3 s", "timeout_s"),
     ],
 )
 @pytest.mark.parametrize("call", ["check", "complete"])
@@ -148,7 +141,7 @@ def test_what_would_fail_every_request_is_one_clear_line(
     fault: Reply, said: str, remedy: str, call: str
 ) -> None:
     with openai_server(lambda _: fault) as server:
-        asked = teacher(server, timeout_s=0.3, max_retries=0)
+        asked = teacher(server, max_retries=0)
         with pytest.raises(TeacherError) as raised:
             asked.check() if call == "check" else asked.complete([request(samples=2)])
     text = str(raised.value)
@@ -156,12 +149,111 @@ def test_what_would_fail_every_request_is_one_clear_line(
     assert "\n" not in text and KEY not in text
 
 
-def test_a_key_quoted_in_any_fault_is_blotted_out() -> None:
+@pytest.mark.parametrize(
+    ("fault", "said", "remedy"),
+    [
+        (failure(500, "engine died"), "HTTP 500: engine died", "run the same command again"),
+        (Reply(body="<!doctype html><p>Welcome"), "no chat completion", "/v1"),
+        (Reply(body={"answer": 12}), "no chat completion", "/v1"),
+        (Reply(body=[1, 2]), "no chat completion", "/v1"),
+        (Reply(body={"choices": "none"}), "no chat completion", "/v1"),
+        (Reply(body={"choices": [3]}), "no chat completion", "/v1"),
+        (Reply(body="[" * 10**5), "no chat completion", "/v1"),
+        (Reply(body={"error": {"message": "Provider died", "code": 502}}), "502: Provider", "log"),
+        (Reply(body={"error": "no \ud800 luck"}), "an error: no ? luck", "log"),
+        (Reply(body={}, delay_s=0.6), "no answer within 0.3 s", "timeout_s"),
+    ],
+)
+def test_what_one_request_may_be_to_blame_for_costs_its_samples(
+    fault: Reply, said: str, remedy: str
+) -> None:
+    def script(call: Call) -> Reply:
+        return fault if "odd" in call.body["messages"][-1]["content"] else as_asked(call)
+
+    with openai_server(script) as server:
+        asked = teacher(server, timeout_s=0.3, max_retries=0)
+        odd, good = asked.complete([request("odd", 2), request("good", 2)])
+    assert [one.text for one in good] == [PROGRAM] * 2
+    for one in odd:
+        assert one.text == "" and one.error is not None and "\n" not in one.error
+        assert said in one.error and remedy in one.error
     with (
-        openai_server(lambda _: failure(500, f"sent {KEY}\nhere")) as server,
-        pytest.raises(TeacherError, match=r"sent \[key\] here"),
+        openai_server(lambda _: fault) as server,
+        pytest.raises(TeacherError, match=server.base_url),
     ):
-        teacher(server, max_retries=0).complete([request()])
+        teacher(server, timeout_s=0.3, max_retries=0).check()
+
+
+def test_a_refused_key_is_told_from_a_moderated_prompt() -> None:
+    (completion,) = ask(lambda _: failure(403, "flagged by moderation"))
+    assert completion.error == "HTTP 403: flagged by moderation"
+    (completion,) = ask(lambda _: Reply(body={"error": {"message": "flagged", "code": 403}}))
+    assert completion.error == "HTTP 403: flagged"
+    with (
+        openai_server(lambda _: failure(403, f"bad key {KEY}")) as server,
+        pytest.raises(TeacherError, match=r"key is refused \(HTTP 403\).*OPENAI_API_KEY") as raised,
+    ):
+        teacher(server).check()
+    assert KEY not in str(raised.value)
+
+
+def answer(**changes: object) -> Reply:
+    body = chat(PROGRAM).body
+    assert isinstance(body, dict)
+    return Reply(body=body | changes)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ([], (None, None)),
+        ("many", (None, None)),
+        ({"prompt_tokens": 10.4, "completion_tokens": 3.0}, (10, 3)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**30}, (None, None)),
+        ({"prompt_tokens": "7", "completion_tokens": True}, (None, None)),
+    ],
+)
+def test_odd_counts_of_tokens_cost_no_answer(
+    usage: object, counts: tuple[int | None, int | None]
+) -> None:
+    (completion,) = ask(lambda _: answer(usage=usage))
+    assert completion.text == PROGRAM and completion.error is None
+    assert (completion.prompt_tokens, completion.completion_tokens) == counts
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "image"}, "b", None], "ab"),
+        ("half \ud800", "half ?"),
+    ],
+)
+def test_odd_contents_are_read(content: object, text: str) -> None:
+    assert ask(lambda _: chat("", message={"content": content}))[0].text == text
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "said"),
+    [
+        ({"tool_calls": [{"id": "1"}]}, "tool_calls", "called a tool"),
+        (
+            {"reasoning_content": "hm"},
+            "length",
+            "reasoned and gave no answer (finish_reason length)",
+        ),
+        ({"reasoning": "hm", "content": ""}, "length", "raise max_tokens"),
+        ({"content": "def solution"}, "error", "the provider broke the answer off"),
+        (None, "stop", "the completion is empty"),
+    ],
+)
+def test_an_answer_without_a_text_says_why(message: object, finish: str, said: str) -> None:
+    (completion,) = ask(lambda _: chat("", message=message, finish_reason=finish))
+    assert said in str(completion.error) and completion.completion_tokens == 20
+
+
+def test_a_key_quoted_in_any_fault_is_blotted_out() -> None:
+    (completion,) = ask(lambda _: failure(500, f"sent {KEY}\nhere"), max_retries=0)
+    assert "sent [key] here" in str(completion.error)
     with openai_server(lambda _: failure(400, f"sent {KEY}")) as server:
         ((completion,),) = teacher(server).complete([request()])
     assert completion.error == "HTTP 400: sent [key]"
@@ -381,7 +473,7 @@ def test_a_rate_is_kept() -> None:
 def test_answers_in_flight_are_kept_when_the_endpoint_fails() -> None:
     def script(call: Call) -> Reply:
         is_last = "7 apples" in call.body["messages"][-1]["content"]
-        return failure(403) if is_last else replace(chat(PROGRAM), delay_s=0.3)
+        return failure(401) if is_last else replace(chat(PROGRAM), delay_s=0.3)
 
     answers = []
 

@@ -112,6 +112,18 @@ def test_batch_output_gives_choices_and_token_totals(tmp_path: Path) -> None:
             "the batch reports an error (HTTP 400): bad prompt",
         ),
         (
+            {"response": {"status_code": 400, "body": None}, "error": "no\nroom"},
+            "the batch reports an error (HTTP 400): no room",
+        ),
+        (
+            {"response": {"status_code": 500, "body": "<html>"}},
+            "the batch reports an error (HTTP 500): <html>",
+        ),
+        (
+            {"response": {"body": {"error": {"message": "Provider died", "code": 502}}}},
+            "the batch reports an error (HTTP 200): Provider died",
+        ),
+        (
             {"response": {"status_code": 200, "body": {"choices": []}}},
             "the recorded answer has no choice",
         ),

@@ -25,9 +25,12 @@ _RUN = 1
 # The step of `_FUNNEL` in which a sample is lost; every other reason is an outcome of its run.
 _LOST_IN = {
     "teacher_error": 0,
+    "student_error": 0,
+    "too_long": 0,
     "truncated": 0,
     "no_program": 0,
     "wrong_answer": 2,
+    "judge_error": 2,
     "duplicate": 3,
     "near_duplicate": 3,
 }

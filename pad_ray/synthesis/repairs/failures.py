@@ -15,13 +15,14 @@ from pad_ray.base.errors import DataError
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.base.storage import parquet_dataset
 from pad_ray.flow.stages import input_fingerprints, open_stage, print_reasons, refuse_augmented
+from pad_ray.synthesis.reasons import REPEATED, UNJUDGED
 from pad_ray.synthesis.repairs.rows import key_of, read_verified, write_repairs
 from pad_ray.synthesis.repairs.settings import FailureRun, FailureSettings
 
 _COLUMNS = ["row_id", "problem_id", "task", "question", "answer", "program", "status", "value"]
 _COLUMNS += ["error_type", "error_line", "message", "reason"]
-# Rejected rows that are no failures: repeats of a right program, and what was never written.
-_NO_FAILURE = frozenset({"duplicate", "teacher_error"})
+# Rejected rows that are no failures: repeats of a right program, and what was not judged.
+_NO_FAILURE = REPEATED | UNJUDGED
 
 
 def collect_failures(settings: FailureSettings) -> dict[str, Any]:

@@ -5,27 +5,39 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-
 from pad_ray.base.errors import TeacherError
 from pad_ray.base.records import Completion
-from pad_ray.teachers.endpoint.chat import ChatAnswer, one_line
+from pad_ray.teachers.endpoint.chat import ChatAnswer, error_in, one_line
 from pad_ray.teachers.endpoint.settings import EndpointAddress, EndpointSettings
 
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["EndpointClient", "RequestRefused"]
+__all__ = ["EndpointClient", "RequestFailed", "RequestRefused"]
 
 _NO_KEY = "none"
+_NO_KEY_STATUS = 401
+# For what was asked: a parameter, a prompt too long, a content filter or moderation (403).
+_REFUSALS = frozenset({400, 403, 413, 422})
+_SEE_LOG = "see the server's log, then run the same command again"
+_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 
 
 class RequestRefused(Exception):
     """The endpoint refused one request for its own sake; others may be answered."""
+
+    def __init__(self, said: str, status: int) -> None:
+        super().__init__(f"HTTP {status}: {said}")
+        self.status = status
+
+
+class RequestFailed(TeacherError):
+    """The endpoint had no answer to a request, retries included; others may be answered."""
 
 
 class EndpointClient:
@@ -55,23 +67,39 @@ class EndpointClient:
         )
 
     def ask(self, body: dict[str, Any], retries: int) -> ChatAnswer:
-        """Return this address's answer, or raise TeacherError or RequestRefused.
+        """Return this address's answer.
 
-        A body that breaks off in the middle is asked for again like a lost connection.
+        Raises RequestRefused, RequestFailed, or the TeacherError of what would fail every request.
+        An answer that is no chat completion is asked for again like a lost connection.
         """
-        for left in reversed(range(retries + 1)):
+        for attempt in range(retries + 1):
             content = self._post(body, retries)
             try:
-                return ChatAnswer.model_validate_json(content)
-            except ValidationError:
-                if left and _is_torn(content):
-                    continue
-                beginning = self._clean(content.decode(errors="replace"), 60)
-                raise self._fatal(
-                    f"the answer is no chat completion (it begins {beginning!r})",
-                    "base_url must lead to an OpenAI-compatible API, mostly ending in /v1",
-                ) from None
+                return self._read(content)
+            except RequestFailed:
+                if attempt == retries:
+                    raise
+            time.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * 2**attempt))
         raise AssertionError
+
+    def _read(self, content: bytes) -> ChatAnswer:
+        text = content.decode(errors="replace")
+        try:
+            answer = json.loads(text)
+            error = error_in(answer)
+            if error is None:
+                return ChatAnswer.model_validate(answer)
+        except (ValueError, RecursionError):
+            raise self._failed(
+                f"the answer is no chat completion (it begins {self._clean(text, 60)!r})",
+                "base_url must lead to an OpenAI-compatible API, mostly ending in /v1",
+            ) from None
+        said, code = self._clean(error[0]), error[1]
+        if code in _REFUSALS:
+            raise RequestRefused(said, code)
+        if code == _NO_KEY_STATUS:
+            raise self.key_refused(code)
+        raise self._failed(f"answers with an error{f' {code}' if code else ''}: {said}", _SEE_LOG)
 
     def _post(self, body: dict[str, Any], retries: int) -> bytes:
         import openai
@@ -84,7 +112,7 @@ class EndpointClient:
         except openai.APIStatusError as error:
             raise self._status_error(error) from None
         except openai.APITimeoutError:
-            raise self._fatal(
+            raise self._failed(
                 f"no answer within {self.settings.timeout_s:g} s, retries included",
                 "raise timeout_s, or lower concurrency or max_tokens",
             ) from None
@@ -98,37 +126,34 @@ class EndpointClient:
     def _status_error(self, error: openai.APIStatusError) -> Exception:
         status = error.status_code
         said = self._clean(_server_message(error))
-        if status in (400, 413, 422):
-            return RequestRefused(f"HTTP {status}: {said}")
-        if status in (401, 403):
-            # What the server says here is left out: it may quote the key.
-            return self._fatal(
-                f"the key is refused (HTTP {status})",
-                f"put a valid key in the environment variable {self.address.api_key_env}",
-            )
+        if status in _REFUSALS:
+            return RequestRefused(said, status)
+        if status == _NO_KEY_STATUS:
+            return self.key_refused(status)
+        if status >= 500 or status in (408, 409):
+            return self._failed(f"answers HTTP {status}: {said}", _SEE_LOG)
         remedies = {
             404: f"check base_url and that it serves the model {self.address.model!r}",
             429: "lower concurrency, raise max_retries, or see to the account's quota",
         }
-        remedy = remedies.get(status, "see the server's log, then run the same command again")
-        return self._fatal(f"answers HTTP {status}: {said}", remedy)
+        return self._fatal(f"answers HTTP {status}: {said}", remedies.get(status, _SEE_LOG))
+
+    def key_refused(self, status: int) -> TeacherError:
+        """Return the error of a key that is not taken."""
+        # What the server says here is left out: it may quote the key.
+        return self._fatal(
+            f"the key is refused (HTTP {status})",
+            f"put a valid key in the environment variable {self.address.api_key_env}",
+        )
 
     def _fatal(self, happened: str, remedy: str) -> TeacherError:
         return TeacherError(f"teacher endpoint {self.address.base_url}: {happened}; {remedy}")
 
+    def _failed(self, happened: str, remedy: str) -> RequestFailed:
+        return RequestFailed(str(self._fatal(happened, remedy)))
+
     def _clean(self, text: str, limit: int = 200) -> str:
         return one_line(text if self.key == _NO_KEY else text.replace(self.key, "[key]"), limit)
-
-
-def _is_torn(content: bytes) -> bool:
-    """Tell a body that began as JSON and broke off from one that never was any."""
-    if not content.lstrip().startswith(b"{"):
-        return False
-    try:
-        json.loads(content)
-    except ValueError:
-        return True
-    return False
 
 
 def _server_message(error: openai.APIStatusError) -> str:

@@ -2,9 +2,9 @@
 
 The official client speaks the protocol and retries 408, 409, 429, 5xx, timeouts and lost
 connections with exponential backoff, or after `Retry-After` where it is at most two minutes. What
-is still failing then ends the run: it can be resumed once the endpoint is back, whereas a row
-rejected for an outage would be lost. A request refused for its own sake (400, 413, 422: content
-filter, prompt too long) costs only its own samples.
+one request may be to blame for (refused, a server's fault, a timeout, an answer that is none) costs
+only its own samples; too many of them end the run (`flow/failures.py`). What would fail every
+request ends it at once: no connection, no key, no such model, no quota.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 from pad_ray.base.errors import TeacherError
@@ -23,7 +24,7 @@ from pad_ray.flow.ledger import Ledger, LedgerLike
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.endpoint.chat import ChatAnswer, completions
-from pad_ray.teachers.endpoint.client import EndpointClient, RequestRefused
+from pad_ray.teachers.endpoint.client import EndpointClient, RequestFailed, RequestRefused
 from pad_ray.teachers.endpoint.requests import (
     CHARS_A_TOKEN,
     SEED_MASK,
@@ -38,6 +39,7 @@ from pad_ray.teachers.prompts import Message, Prompt, chat_messages
 __all__ = ["EndpointAddress", "EndpointSettings", "EndpointTeacher"]
 
 _CHECK_RETRIES = 2
+_FORBIDDEN = 403
 _NOT_ASKED = "not asked: the budget is spent"
 _CHECK_PROMPT = Message(role="user", content="Answer with the word ok.")
 
@@ -92,6 +94,8 @@ class EndpointTeacher:
             try:
                 endpoint.ask(body, retries)
             except RequestRefused as refusal:
+                if refusal.status == _FORBIDDEN:
+                    raise endpoint.key_refused(_FORBIDDEN) from None
                 raise TeacherError(
                     f"{endpoint.address.base_url} refuses the request: {refusal}; "
                     "set the parameter that it names to what this model takes"
@@ -116,31 +120,36 @@ class EndpointTeacher:
     def complete_each(
         self, requests: Sequence[Request]
     ) -> Iterator[tuple[Request, tuple[int, ...], list[Completion]]]:
-        """Yield completions as they come; see `PaidTeacher`."""
+        """Yield completions as they come; see `PaidTeacher`.
+
+        Another request goes out when one has been taken: what nobody has taken yet is lost with
+        the process, and it is paid for.
+        """
         size = 1 if self._one_by_one.is_set() else self.settings.n_per_request
-        asked = {
-            self._threads.submit(self._sample, request, indices): (request, indices)
+        wanted = (
+            (request, indices)
             for request in requests
             for indices in _parts(request.sample_indices, size)
-        }
-        failure: TeacherError | None = None
-        for future in as_completed(asked):
-            if future.cancelled():
-                continue
-            request, indices = asked[future]
-            try:
-                completions = future.result()
-            except _BudgetSpent:
-                continue
-            except TeacherError as error:
-                # What is in flight is paid for: it is waited for, and nothing more is asked.
-                failure = failure or error
-                for other in asked:
-                    other.cancel()
-                continue
-            yield request, indices, completions
-        if failure is not None:
-            raise failure
+        )
+        asked: dict[Future[list[Completion]], tuple[Request, tuple[int, ...]]] = {}
+        ended: _BudgetSpent | TeacherError | None = None
+        while True:
+            free = 0 if ended else self.settings.concurrency - len(asked)
+            for part in islice(wanted, free):
+                asked[self._threads.submit(self._sample, *part)] = part
+            if not asked:
+                break
+            for future in wait(asked, return_when=FIRST_COMPLETED).done:
+                request, indices = asked.pop(future)
+                try:
+                    completions = future.result()
+                except (_BudgetSpent, TeacherError) as error:
+                    # What is in flight is paid for: it is waited for, and nothing more is asked.
+                    ended = ended if isinstance(ended, TeacherError) else error
+                    continue
+                yield request, indices, completions
+        if isinstance(ended, TeacherError):
+            raise ended
 
     def _sample(self, request: Request, indices: tuple[int, ...]) -> list[Completion]:
         """Ask for these samples together, then one by one for those that did not come."""
@@ -180,9 +189,12 @@ class EndpointTeacher:
             except RequestRefused as refusal:
                 # A refusal of several samples may be one of n > 1: asking for one tells.
                 return [] if len(indices) > 1 else [Completion("", error=str(refusal))]
-            except TeacherError:
-                if turn + 1 == len(order):
-                    raise
+            except TeacherError as error:
+                if turn + 1 < len(order):
+                    continue
+                if isinstance(error, RequestFailed):
+                    return [Completion("", error=str(error))] * len(indices)
+                raise
             else:
                 return [endpoint.priced(one) for one in completions(answer, len(indices))]
         raise AssertionError
@@ -191,16 +203,15 @@ class EndpointTeacher:
         """Wait for a turn, ask, and note what it took."""
         address = endpoint.address
         reserved = prompt_chars(body) // CHARS_A_TOKEN + self.settings.max_tokens * body.get("n", 1)
-        wait = self.ledger.reserve(address.door, address.rates, reserved)
-        if wait is None:
+        seconds = self.ledger.reserve(address.door, address.rates, reserved)
+        if seconds is None:
             raise _BudgetSpent
-        time.sleep(wait)
+        time.sleep(seconds)
         prompt = completion = 0
         try:
             answer = endpoint.ask(body, self.settings.max_retries)
-            usage = answer.usage
-            prompt = (usage and usage.prompt_tokens) or 0
-            completion = (usage and usage.completion_tokens) or 0
+            prompt = answer.usage.prompt_tokens or 0
+            completion = answer.usage.completion_tokens or 0
         finally:
             cost = address.cost_usd(prompt, completion) or 0.0
             self.ledger.record(address.door, address.rates, reserved, prompt, completion, cost)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion
-from pad_ray.teachers.endpoint.chat import ChatAnswer, completions, one_line
+from pad_ray.teachers.endpoint.chat import ChatAnswer, completions, error_in, one_line
 
 __all__ = [
     "Entry",
@@ -61,13 +61,13 @@ class _Row(BaseModel):
 
 class _BatchResponse(BaseModel):
     status_code: int = 200
-    body: dict[str, Any]
+    body: Any = None
 
 
 class _BatchRow(BaseModel):
     custom_id: str
     response: _BatchResponse | None = None
-    error: dict[str, Any] | None = None
+    error: Any = None
 
     @field_validator("custom_id")
     @classmethod
@@ -157,14 +157,16 @@ def _batch_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
     index = int(match[2]) if match[2] else None
     if read.response is None or read.response.status_code != 200 or read.error:
         return match[1], index, [Completion("", error=_batch_error(read))]
+    if error_in(read.response.body) is not None:
+        return match[1], index, [Completion("", error=_batch_error(read))]
     answer = ChatAnswer.model_validate(read.response.body)
     given = completions(answer, len(answer.choices))
     return match[1], index, given or [Completion("", error="the recorded answer has no choice")]
 
 
 def _batch_error(row: _BatchRow) -> str:
-    body = row.response.body if row.response else {}
-    error = row.error or body.get("error")
+    body = row.response.body if row.response else None
+    error = row.error or (body.get("error") if isinstance(body, dict) else body)
     said = error.get("message") if isinstance(error, dict) else error
     status = f" (HTTP {row.response.status_code})" if row.response else ""
     return one_line(f"the batch reports an error{status}: {said or 'no message'}")
