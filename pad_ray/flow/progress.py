@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 _POLL_S = 1.0
-_LINE_EVERY_S = 15.0
+_FIRST_LINE_S, _LINE_EVERY_S = 3.0, 15.0
 
 
 @contextmanager
@@ -68,17 +68,18 @@ def _print_lines(
     title: str, total: int, poll: Callable[[], tuple[int, str]], stop: threading.Event
 ) -> None:
     started = time.monotonic()
-    first = shown = poll()[0]
-    ended = False
+    shown = poll()
+    first = shown[0]
+    ended, pause_s = False, _FIRST_LINE_S
     while not ended:
-        ended = stop.wait(_LINE_EVERY_S)
+        ended = stop.wait(pause_s)
         done, remark = poll()
-        if done == shown:
+        if (done, remark) == shown:
             continue
-        shown = done
+        shown, pause_s = (done, remark), _LINE_EVERY_S
         elapsed = time.monotonic() - started
-        left = elapsed / max(1, done - first) * (total - done)
-        pace = _pace((done - first) / elapsed)
-        print(
-            f"{title}: {done}/{total} in {elapsed:.0f} s, {pace}, about {left:.0f} s left {remark}"
-        )
+        line = f"{title}: {done}/{total} in {elapsed:.0f} s"
+        if done > first:
+            left = elapsed / (done - first) * (total - done)
+            line += f", {_pace((done - first) / elapsed)}, about {left:.0f} s left"
+        print(f"{line} {remark}".rstrip(), flush=True)

@@ -34,7 +34,8 @@ class ActorStage:
     """A callable class that maps a batch of rows (a `pyarrow.Table`) to another one.
 
     `actors` is a fixed pool size, or (least, most) for one that grows with the load. Without
-    `batch_size` a batch is a block, as it was written in the requests.
+    `batch_size` a batch is a block, as it was written in the requests. An actor is called with
+    `at_once` batches at a time, in threads.
     """
 
     make: Callable[..., Any]
@@ -43,6 +44,7 @@ class ActorStage:
     batch_size: int | None = None
     cpus: float = 1.0
     gpus: float = 0.0
+    at_once: int = 1
 
     @property
     def least(self) -> int:
@@ -156,7 +158,12 @@ def _apply(rows: ray.data.Dataset, stage: ActorStage) -> ray.data.Dataset:
         batch_size=stage.batch_size,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=ActorPoolStrategy(min_size=stage.least, max_size=most),
+        compute=ActorPoolStrategy(
+            min_size=stage.least,
+            max_size=most,
+            max_concurrent_calls_per_actor=stage.at_once,
+            enable_true_multi_threading=stage.at_once > 1,
+        ),
         num_cpus=stage.cpus,
         num_gpus=stage.gpus or None,
     )

@@ -82,9 +82,14 @@ class TeacherStage:
         names = {row["block"] for row in rows}
         journals = {name: Journal(self._kept / name) for name in names}
         homes = {_sample(row): journals[row["block"]] for row in rows}
+        asked = {
+            (request.problem.problem_id, index): teacher.asks(request, index)
+            for request in self._requests(rows)
+            for index in request.sample_indices
+        }
         answers: dict[Sample, Completion] = {}
         for journal in journals.values():
-            answers |= journal.read()
+            answers |= journal.read(asked)
         if self._retry_errors:
             answers = {sample: one for sample, one in answers.items() if one.error is None}
         missing = [row for row in rows if _sample(row) not in answers]
@@ -95,7 +100,7 @@ class TeacherStage:
             }
             # What cost nothing is asked for again, should the run end before its block is done.
             if any(_was_paid(one) for one in completions):
-                homes[next(iter(found))].append(found)
+                homes[next(iter(found))].append(found, asked)
             answers |= found
             # Once too many have failed the ledger has room for no more; what is in flight comes.
             self._ledger.note(_PART, _noted(found))

@@ -7,6 +7,7 @@ it is read. In object storage, where nothing can be appended, each line is a fil
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -33,33 +34,44 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def read(self) -> dict[Sample, Completion]:
-        """Return the answers so far; of two for one sample the first that is no error."""
+    def read(self, asked: Mapping[Sample, str]) -> dict[Sample, Completion]:
+        """Return the answers so far to what is asked for samples, by a key of that.
+
+        Of two for one sample it is the first that is no error.
+        """
         found: dict[Sample, Completion] = {}
         for row in _rows(self._folder):
             key = (row.pop("problem_id"), row.pop("sample_index"))
+            if row.pop("asked", None) != asked.get(key):
+                continue
             completion = Completion(**row)
             if key not in found or (found[key].error and not completion.error):
                 found[key] = completion
         return found
 
-    def append(self, answers: Mapping[Sample, Completion]) -> None:
+    def append(self, answers: Mapping[Sample, Completion], asked: Mapping[Sample, str]) -> None:
         """Write what one request gave, as one line."""
         rows = [
-            {"problem_id": sample[0], "sample_index": sample[1], **asdict(completion)}
+            {
+                "problem_id": sample[0],
+                "sample_index": sample[1],
+                "asked": asked[sample],
+                **asdict(completion),
+            }
             for sample, completion in answers.items()
         ]
         # The newline comes first: what a killed writer left is then a line of its own.
-        line = "\n" + json.dumps(rows)
+        line = ("\n" + json.dumps(rows)).encode()
         if is_remote(self._folder):
-            (self._folder / f"{uuid4().hex}{_SUFFIX}").write_text(line)
+            (self._folder / f"{uuid4().hex}{_SUFFIX}").write_bytes(line)
             return
         self._folder.mkdir(exist_ok=True)
         descriptor = os.open(
             self._folder / f"answers{_SUFFIX}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666
         )
         try:
-            os.write(descriptor, line.encode())
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
         finally:
             os.close(descriptor)
 

@@ -47,7 +47,7 @@ from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.step_accounting import steps_line
 from pad_ray.synthesis.teacher import make_teacher
 from pad_ray.tasks import ProblemCounts, Task, get_task
-from pad_ray.teachers.base import Teacher
+from pad_ray.teachers.base import PaidTeacher, Teacher
 from pad_ray.teachers.vllm import VLLMTeacher
 
 __all__ = [
@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 _PROBLEMS = "problems.json"
+# While the last answers of a block are waited for, the next one's requests go out.
+_BLOCKS_ASKED_AT_ONCE = 2
 
 
 def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
@@ -240,7 +242,9 @@ def _problems_of(folder: Path, keys: set[str]) -> Iterator[Problem]:
 
 def _remark(totals: Totals) -> str:
     judged = totals.reasons.total()
-    parts = [f"kept {totals.reasons[''] / judged:.1%}"] if judged else []
+    parts = [f"{totals.asked:,} asked"] if totals.asked else []
+    if judged:
+        parts.append(f"kept {totals.reasons[''] / judged:.1%}")
     if totals.tokens:
         parts.append(f"{totals.tokens:,} tokens")
     if totals.cost_usd:
@@ -276,7 +280,10 @@ def _stages(
     if isinstance(teacher, VLLMTeacher):
         return [teacher.stage(), judge]
     gpus = 0.0 if settings.student is None else settings.student.gpus
-    return [ActorStage(TeacherStage, asking, settings.teacher_actors, cpus=0.5, gpus=gpus), judge]
+    actors = settings.teacher_actors
+    at_once = _BLOCKS_ASKED_AT_ONCE if isinstance(teacher, PaidTeacher) else 1
+    asks = ActorStage(TeacherStage, asking, actors, cpus=0.5, gpus=gpus, at_once=at_once)
+    return [asks, judge]
 
 
 def _finish(

@@ -64,8 +64,11 @@ class PaidTeacher(Teacher, Protocol):
 
     `complete_each` yields (request, sample indices, completions) as answers come, and not at all
     for samples that the ledger's budget has no room for; what is in flight when it raises is still
-    yielded first. `with_ledger` returns the teacher with a ledger to ask.
+    yielded first. `with_ledger` returns the teacher with a ledger to ask. `asks` is a key of what
+    is asked for a sample: an answer under another one is to another question.
     """
+
+    def asks(self, request: Request, index: int) -> str: ...
 
     def complete_each(
         self, requests: Sequence[Request]

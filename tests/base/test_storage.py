@@ -188,12 +188,15 @@ def test_a_folder_moves_and_its_mark_comes_last(
 def test_answers_are_kept_and_counted(folder: Path, tmp_path: Path) -> None:
     for kept in (folder, tmp_path):
         journal = Journal(kept / "block")
-        assert journal.read() == {}
+        asked = {("problem", index): f"key {index}" for index in range(3)} | {("other", 0): "key"}
+        assert journal.read(asked) == {}
         for index in range(3):
             answer = Completion("x = 1", prompt_tokens=7, completion_tokens=index, cost_usd=0.5)
-            journal.append({("problem", index): answer})
-        Journal(kept / "block-2").append({("other", 0): Completion("y", prompt_tokens=1)})
-        assert {index for _, index in journal.read()} == {0, 1, 2}
+            journal.append({("problem", index): answer}, asked)
+        Journal(kept / "block-2").append({("other", 0): Completion("y", prompt_tokens=1)}, asked)
+        assert {index for _, index in journal.read(asked)} == {0, 1, 2}
+        other = journal.read(asked | {("problem", 1): "other"})
+        assert {index for _, index in other} == {0, 2}
         totals = spent_in(kept)
         assert (totals.prompt_tokens, totals.completion_tokens, totals.cost_usd) == (22, 3, 1.5)
 

@@ -105,16 +105,17 @@ def test_a_journal_torn_anywhere_gives_what_was_whole(
         block.mkdir()
         journal, path = Journal(block), block / "answers.jsonl"
         written = {}
+        asked = {("p", index): f"key {index}" for index in range(100)}
         for index, (text, thought, failed) in enumerate(answers):
             completion = Completion(text, 3, 4, thought, "no" if failed else None, cost_usd=0.5)
-            journal.append({("p", index): completion})
+            journal.append({("p", index): completion}, asked)
             written["p", index] = completion
-        assert journal.read() == written
+        assert journal.read(asked) == written
         content = path.read_bytes() if path.exists() else b""
         kept = content[: max(0, len(content) - torn)]
         path.write_bytes(kept)
-        journal.append({("p", 99): Completion("after")})
-        found = journal.read()
+        journal.append({("p", 99): Completion("after")}, asked)
+        found = journal.read(asked)
         assert found.pop(("p", 99)) == Completion("after")
         assert found.items() <= written.items()
         whole = [line for line in kept.split(b"\n") if _is_json(line)]
@@ -129,9 +130,21 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
+def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
+    journal, sample = Journal(tmp_path / "a"), ("p", 0)
+    failed, first, second = Completion("", error="no"), Completion("x"), Completion("y")
+    for answer in (failed, first, second):
+        journal.append({sample: answer}, {sample: "asked"})
+    journal.append({sample: Completion("z")}, {sample: "with other examples"})
+    assert journal.read({sample: "asked"}) == {sample: first}
+    assert journal.read({sample: "with other examples"}) == {sample: Completion("z")}
+    assert journal.read({sample: "at another temperature"}) == {}
+    assert journal.read({}) == {}
+
+
 def test_journals_tell_what_has_been_spent(tmp_path: Path) -> None:
     one = Completion("x", 10, 5, cost_usd=0.25)
-    Journal(tmp_path / "a").append({("p", 0): one})
-    Journal(tmp_path / "b").append({("q", 0): replace(one, cost_usd=None)})
+    Journal(tmp_path / "a").append({("p", 0): one}, {("p", 0): "key"})
+    Journal(tmp_path / "b").append({("q", 0): replace(one, cost_usd=None)}, {("q", 0): "key"})
     totals = spent_in(tmp_path)
     assert (totals.prompt_tokens, totals.completion_tokens, totals.cost_usd) == (20, 10, 0.25)

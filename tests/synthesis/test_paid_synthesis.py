@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -12,6 +15,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kills import ROOT, job_command, run_job, wait_until
 
 from pad_ray.base.config import root_cause
 from pad_ray.base.errors import FailuresError, TeacherError
@@ -192,6 +196,55 @@ def test_a_run_in_which_all_is_refused_is_never_complete(undisturbed: Path, tmp_
     assert manifest["counts"]["by_reason"] == {"teacher_error": 12}
     with openai_server(answer) as server:
         synthesize(settings(server, out, retry_errors=True))
+    assert rows_in(out) == rows_in(undisturbed)
+
+
+def ended_by(how: signal.Signals, command: list[str], server: OpenAIServer, answers: int) -> str:
+    """Run a job, end it after so many requests, and return what it says."""
+    driver = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell has interrupts ignored in what it starts in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_until(lambda: driver.poll() is not None or len(server.calls) >= answers, seconds=400)
+    assert driver.poll() is None, "it ended by itself"
+    driver.send_signal(how)
+    return driver.communicate(timeout=100)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_more_than_what_is_in_flight_is_lost_with_the_driver(
+    undisturbed: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    """In the midst of the first block: what is not done is in the journal."""
+    out, concurrency = tmp_path / "out", 4
+
+    def slow(call: Call) -> Reply:
+        return replace(answer(call), delay_s=0.1)
+
+    with openai_server(slow) as server:
+        flags = (
+            f"--task arithmetic --count {PROBLEMS} --size 1 --samples {SAMPLES} --teacher endpoint "
+            f"--endpoint.base_url {server.base_url} --endpoint.model m --endpoint.max_retries 0 "
+            f"--endpoint.concurrency {concurrency} --rows_per_block 80 --out {out} "
+            "--endpoint.usd_per_million_prompt_tokens 1000 "
+            "--endpoint.usd_per_million_completion_tokens 5000"
+        )
+        said = ended_by(how, job_command("synthesize", flags), server, 30)
+        if how == signal.SIGINT:
+            assert "interrupted; the same command goes on from here" in said
+            assert "Traceback" not in said
+        before = len(server.calls)
+        assert before < PROBLEMS * SAMPLES
+        run_job([*job_command("synthesize", flags), "--endpoint.concurrency", "2"])
+        assert len(asked_twice(server)) <= concurrency
+        assert len(server.calls) - before <= PROBLEMS * SAMPLES - before + 2 + concurrency
     assert rows_in(out) == rows_in(undisturbed)
 
 

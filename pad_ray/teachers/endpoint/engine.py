@@ -9,6 +9,8 @@ request ends it at once: no connection, no key, no such model, no quota.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +70,16 @@ class EndpointTeacher:
 
     def with_ledger(self, ledger: LedgerLike) -> EndpointTeacher:
         """Return the teacher with a ledger that it asks before each request."""
-        return replace(self, ledger=ledger)
+        asking = replace(self, ledger=ledger)
+        # Made before several threads ask for them; the clients, which may raise, are at first use.
+        _ = asking._threads, asking._one_by_one
+        return asking
+
+    def asks(self, request: Request, index: int) -> str:
+        """Return 16 hex digits that change with anything that is asked for a sample."""
+        body = self._body(request, (index,))
+        text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @cached_property
     def _endpoints(self) -> list[EndpointClient]:
@@ -165,23 +176,25 @@ class EndpointTeacher:
             self._one_by_one.set()
         return found + [one for (one,) in rest]
 
-    def _ask(self, request: Request, indices: tuple[int, ...]) -> list[Completion]:
+    def _body(self, request: Request, indices: tuple[int, ...]) -> dict[str, Any]:
         sampling = self.settings
         if request.temperature is not None:
             sampling = sampling.model_copy(update={"temperature": request.temperature})
-        problem = request.problem
-        body = sample_body(
+        return sample_body(
             sampling,
             self.exemplars,
             self.seed,
-            problem,
+            request.problem,
             indices[0],
             n=len(indices),
             round_number=request.round,
             prompt=self.prompt,
         )
+
+    def _ask(self, request: Request, indices: tuple[int, ...]) -> list[Completion]:
+        body = self._body(request, indices)
         # A sample asks the endpoint that its seed names; the next ones stand in for one that fails.
-        seed = request_seed(self.seed, problem.problem_id, indices[0])
+        seed = request_seed(self.seed, request.problem.problem_id, indices[0])
         order = _by_weight(self._endpoints, seed)
         for turn, endpoint in enumerate(order):
             try:
