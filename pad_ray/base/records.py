@@ -68,8 +68,10 @@ class Completion:
     `error` says why there is no answer (the text is then empty); `chain_of_thought` is the
     natural-language solution where the teacher has one beside the program. Token counts are the
     engine's own, or None where it counts none; `cost_usd` is None where no price is known. `notes`
-    are counts that the teacher wants summed in the manifest. `by` names the model that answered,
-    where a teacher has several.
+    are counts that the teacher wants summed in the manifest. `by` names the model that was asked,
+    where a teacher has several, `served_model` the one that the server says has answered.
+    `finish_reason` is as the server tells it ("length": cut at its limit of tokens), `latency_s`
+    the seconds that the request took, with `retries` further attempts.
     """
 
     text: str
@@ -80,6 +82,10 @@ class Completion:
     notes: Mapping[str, int] | None = None
     cost_usd: float | None = None
     by: str | None = None
+    finish_reason: str | None = None
+    served_model: str | None = None
+    latency_s: float | None = None
+    retries: int | None = None
 
 
 @dataclass(frozen=True)

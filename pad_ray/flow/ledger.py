@@ -96,6 +96,8 @@ class LedgerLike(Protocol):
 
     def note(self, part: str, rows: Sequence[NotedRow]) -> str | None: ...
 
+    def key(self, name: str) -> str | None: ...
+
 
 class Ledger:
     """Adds up tokens and dollars, and hands out turns; `clock` is monotonic, in seconds."""
@@ -116,6 +118,15 @@ class Ledger:
             lambda: FailureLimit(max_failures)
         )
         self._ended: str | None = None
+        self._keys: dict[str, str] = {}
+
+    def entrust(self, keys: Mapping[str, str]) -> None:
+        """Take keys by the names of their environment variables, which other nodes may lack."""
+        self._keys.update(keys)
+
+    def key(self, name: str) -> str | None:
+        """Return a key that was entrusted; None where there is none of that name."""
+        return self._keys.get(name)
 
     def reserve(self, door: str, rates: Rates, tokens: int) -> float | None:
         """Return the seconds to wait before a request of about so many tokens.
@@ -180,7 +191,12 @@ class Ledger:
 
 
 class SharedLedger:
-    """A ledger in an actor; may be handed to any other actor."""
+    """A ledger in an actor; may be handed to any other actor.
+
+    Keys go from process to process in the arguments and results of its calls, which Ray keeps in
+    memory: neither in a runtime environment, nor in the description of an actor, both of which the
+    cluster stores and shows.
+    """
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -207,6 +223,17 @@ class SharedLedger:
 
         ended: str | None = ray.get(self._handle.note.remote(part, list(rows)))
         return ended
+
+    def entrust(self, keys: Mapping[str, str]) -> None:
+        import ray
+
+        ray.get(self._handle.entrust.remote(dict(keys)))
+
+    def key(self, name: str) -> str | None:
+        import ray
+
+        key: str | None = ray.get(self._handle.key.remote(name))
+        return key
 
     def totals(self) -> Totals:
         import ray

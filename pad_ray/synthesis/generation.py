@@ -16,6 +16,7 @@ from pad_ray.base.records import Completion, Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
 from pad_ray.flow.ledger import LedgerLike, NotedRow, Rates, note_rows
 from pad_ray.synthesis.journal import Journal, Sample
+from pad_ray.synthesis.reasons import CUT_SHORT, is_cut
 from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]
@@ -129,6 +130,10 @@ class TeacherStage:
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             cost_usd=completion.cost_usd,
+            solve_s=completion.latency_s,
+            retries=completion.retries,
+            finish_reason=completion.finish_reason,
+            served_model=completion.served_model,
             teacher_notes=json.dumps(completion.notes) if completion.notes else None,
             error=completion.error,
         )
@@ -165,7 +170,13 @@ def _amounts(rows: Sequence[dict[str, Any]]) -> Iterator[float]:
 
 
 def _noted(found: Mapping[Sample, Completion]) -> list[NotedRow]:
-    return [(problem, completion.error) for (problem, _), completion in found.items()]
+    return [(problem, _fault(completion)) for (problem, _), completion in found.items()]
+
+
+def _fault(completion: Completion) -> str | None:
+    if completion.error is None and is_cut(completion.text, completion.finish_reason):
+        return CUT_SHORT
+    return completion.error
 
 
 def _was_paid(completion: Completion) -> bool:

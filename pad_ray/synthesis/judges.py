@@ -20,7 +20,7 @@ from pad_ray.programs.canonical import near_key, program_key
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
 from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
-from pad_ray.synthesis.reasons import reason_of
+from pad_ray.synthesis.reasons import CUT_SHORT, is_cut, reason_of
 from pad_ray.synthesis.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
 from pad_ray.tasks.answers import judged_answer
@@ -61,7 +61,8 @@ class ProgramJudge:
         # Samples of a problem repeat each other; what is read out of equal texts is equal.
         read = cache(extract_program)
         for row in rows:
-            row["program"] = None if row["error"] else read(row["completion"])
+            unread = row["error"] or is_cut(row["completion"], row["finish_reason"])
+            row["program"] = None if unread else read(row["completion"])
         runnable = [row["program"] for row in rows if row["program"] is not None]
         outcomes = iter(run_programs(self._sandbox, runnable))
         for row in rows:
@@ -108,8 +109,9 @@ def judge_program(
     """
     record_steps(row)
     if outcome is None:
-        row["reason"] = reason_of(row["error"]) if row["error"] else "no_program"
-        row["message"] = row["error"]
+        cut = is_cut(row["completion"], row.get("finish_reason"))
+        row["message"] = row["error"] or (CUT_SHORT if cut else None)
+        row["reason"] = reason_of(row["message"]) if row["message"] else "no_program"
         return
     row["program_key"] = _program_key(row["program"])
     row.update(outcome_columns(outcome))
@@ -123,8 +125,9 @@ def judge_program(
 
 def judge_text(row: dict[str, Any], task: Task, rule: Rule = EXACT) -> None:
     """Write into a row, of a completion or an `error` in its place, what the text states."""
-    if row["error"]:
-        row.update(reason=reason_of(row["error"]), message=row["error"])
+    fault = row["error"] or (CUT_SHORT if row.get("finish_reason") == "length" else None)
+    if fault:
+        row.update(reason=reason_of(fault), message=fault)
         return
     text = row["completion"].strip()
     row["chain_of_thought"] = text

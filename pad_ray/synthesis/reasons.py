@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from pad_ray.flow.failures import FAILED
 
-__all__ = ["CUT_SHORT", "REASONS", "REPEATED", "UNJUDGED", "reason_of"]
+__all__ = ["CUT_SHORT", "REASONS", "REPEATED", "UNJUDGED", "is_cut", "reason_of"]
 
 REASONS = {
     "teacher_error": "the teacher gave no answer",
@@ -32,7 +34,20 @@ UNJUDGED = FAILED | {"truncated"}
 
 _NAMED = frozenset({"truncated", "too_long", "student_error"})
 
+_WHOLE_BLOCK = re.compile(r"^[ \t]*```\w*[ \t]*\n.+?\n[ \t]*```", re.DOTALL | re.MULTILINE)
+
 CUT_SHORT = "truncated: its tokens, its time or the context ran out"
+
+
+def is_cut(text: str, finish_reason: str | None) -> bool:
+    """Tell whether a text was cut at its limit of tokens before it had a whole block of code.
+
+    What a cut program returns is an accident, even if it is right.
+    """
+    if finish_reason != "length":
+        return False
+    answer = text.rpartition("</think>")[2]
+    return "<think>" in answer or _WHOLE_BLOCK.search(answer) is None
 
 
 def reason_of(error: str) -> str:

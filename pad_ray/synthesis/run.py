@@ -85,6 +85,8 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     kept = work / "completions"
     kept.mkdir(exist_ok=True)
     ledger = share_ledger(settings.budget, spent_in(kept), settings.max_failures)
+    if isinstance(teacher, PaidTeacher):
+        ledger.entrust(teacher.keys())
     stage.lap("start")
     rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
     stage.lap("rounds")

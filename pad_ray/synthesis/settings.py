@@ -52,7 +52,7 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
             *(f"endpoint.{name}" for name in ("timeout_s", "max_retries", "concurrency")),
             *("endpoint.requests_per_minute", "endpoint.tokens_per_minute"),
             # The model decides the rows, not where it is served.
-            *("endpoint.base_url", "endpoint.api_key_env"),
+            *("endpoint.base_url", "endpoint.api_key_env", "endpoint.headers"),
         }
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -65,8 +65,11 @@ class PaidTeacher(Teacher, Protocol):
     `complete_each` yields (request, sample indices, completions) as answers come, and not at all
     for samples that the ledger's budget has no room for; what is in flight when it raises is still
     yielded first. `with_ledger` returns the teacher with a ledger to ask. `asks` is a key of what
-    is asked for a sample: an answer under another one is to another question.
+    is asked for a sample: an answer under another one is to another question. `keys` are secrets
+    that the driver hands to the actors through the ledger.
     """
+
+    def keys(self) -> Mapping[str, str]: ...
 
     def asks(self, request: Request, index: int) -> str: ...
 

@@ -119,6 +119,40 @@ def test_teachers_failure_is_not_called_a_missing_program() -> None:
     assert (row["reason"], row["message"]) == ("teacher_error", "HTTP 500")
 
 
+WHOLE = "```python\ndef solution():\n    return 7\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reason"),
+    [
+        ("def solution():\n    return 7", "length", "truncated"),
+        ("```python\ndef solution():\n    a = 7\n    return a", "length", "truncated"),
+        ("def solution():\n    return 7", "stop", None),
+        ("def solution():\n    return 7", None, None),
+        (WHOLE + "Here is why it is", "length", None),
+        ("<think>" + WHOLE + "No, wait", "length", "truncated"),
+        ("<think>hm</think>\n" + WHOLE + "As you", "length", None),
+    ],
+)
+def test_a_program_that_was_cut_is_not_run(
+    text: str, finish: str | None, reason: str | None
+) -> None:
+    judge = ProgramJudge(get_task("arithmetic"), SandboxSettings(wall_s=2, cpu_s=1))
+    table = completed(text)
+    finishes = pa.array([finish], pa.string())
+    place = table.schema.get_field_index("finish_reason")
+    (row,) = judge(table.set_column(place, "finish_reason", finishes)).to_pylist()
+    assert (row["reason"], row["finish_reason"]) == (reason, finish)
+    assert (row["status"] is None) == (reason == "truncated") == (row["message"] is not None)
+
+
+def test_a_chain_of_thought_that_was_cut_states_no_answer() -> None:
+    table = completed("The answer is 7")
+    place = table.schema.get_field_index("finish_reason")
+    cut = table.set_column(place, "finish_reason", pa.array(["length"]))
+    assert TextJudge(get_task("arithmetic"))(cut)["reason"].to_pylist() == ["truncated"]
+
+
 def raises(value: object, answer: str) -> bool:
     return abs(value - float(answer)) < 1e-3  # type: ignore[operator]
 

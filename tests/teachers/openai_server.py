@@ -26,12 +26,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer; `delay_s` is waited first."""
+    """What to answer; `delay_s` is waited first, and `drip_s` before each byte of the body."""
 
     status: int = 200
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    drip_s: float = 0.0
 
 
 Script = Callable[[Call], Reply]
@@ -107,7 +108,12 @@ def openai_server(script: Script = as_asked) -> Iterator[OpenAIServer]:
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            if not reply.drip_s:
+                self.wfile.write(content)
+                return
+            for byte in content:
+                time.sleep(reply.drip_s)
+                self.wfile.write(bytes([byte]))
 
         def handle(self) -> None:
             # A client that has timed out is gone before the answer is written.

@@ -51,6 +51,11 @@ def request(question: str = "How many apples?", samples: int = 1, first: int = 0
     return Request(problem, tuple(range(first, first + samples)))
 
 
+def told(completion: Completion) -> Completion:
+    """Return a completion without what says how the request went."""
+    return replace(completion, finish_reason=None, latency_s=None, retries=None)
+
+
 def ask(script: Script, samples: int = 1, **changes: object) -> list[Completion]:
     with openai_server(script) as server:
         (row,) = teacher(server, **changes).complete([request(samples=samples)])
@@ -94,7 +99,8 @@ def test_samples_come_in_order_with_the_engines_token_totals() -> None:
 
 
 def test_an_engine_that_counts_no_tokens_gives_none() -> None:
-    assert ask(lambda call: chat(PROGRAM, usage=None)) == [Completion(PROGRAM, by="endpoint:m")]
+    (completion,) = ask(lambda call: chat(PROGRAM, usage=None))
+    assert told(completion) == Completion(PROGRAM, by="endpoint:m")
 
 
 def test_seeds_depend_on_run_problem_and_sample_alone() -> None:
@@ -121,6 +127,85 @@ def test_retry_after_is_waited_for_on_429() -> None:
 @pytest.mark.parametrize("fault", [failure(500), failure(503), Reply(502, "<html>bad gateway")])
 def test_a_passing_server_fault_is_retried(fault: Reply) -> None:
     assert ask(first_then(1, fault))[0].text == PROGRAM
+
+
+def test_a_body_that_drips_is_no_answer_in_time() -> None:
+    dripping = replace(chat(PROGRAM), drip_s=0.1)
+    started = time.monotonic()
+    (completion,) = ask(lambda _: dripping, timeout_s=0.5, max_retries=0)
+    assert "no answer within 0.5 s" in str(completion.error)
+    assert time.monotonic() - started < len(json.dumps(dripping.body)) * 0.1 / 2
+    assert ask(first_then(1, dripping), timeout_s=0.5)[0].text == PROGRAM
+
+
+def test_an_answer_tells_how_the_request_went() -> None:
+    body = chat(PROGRAM, finish_reason="length").body
+    assert isinstance(body, dict)
+    served = Reply(body=body | {"model": "m-2026"}, delay_s=0.2)
+    (completion,) = ask(first_then(1, failure(503, retry_after="0.1"), lambda _: served))
+    assert (completion.finish_reason, completion.served_model) == ("length", "m-2026")
+    assert completion.retries == 1 and completion.latency_s is not None
+    assert completion.latency_s > 0.3
+
+
+def test_requests_may_be_added_to() -> None:
+    changes = {
+        "system_prompt": "Be brief.",
+        "stop": ["###"],
+        "extra_body": {"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}},
+        "headers": {"X-Title": "pad"},
+    }
+    with openai_server() as server:
+        teacher(server, **changes).complete([request()])
+    (call,) = server.calls
+    assert call.headers["x-title"] == "pad"
+    systems = [m["content"] for m in call.body["messages"] if m["role"] == "system"]
+    assert systems == ["Be brief."] and call.body["messages"][0]["role"] == "system"
+    assert (call.body["stop"], call.body["top_k"]) == (["###"], 20)
+    assert call.body["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("extra_body", {"temperature": 1}, "temperature has a setting of its own"),
+        ("headers", {"Authorization": f"Bearer {KEY}"}, "keep credentials out"),
+    ],
+)
+def test_a_field_that_has_its_setting_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as raised:
+        EndpointSettings.model_validate({"base_url": "http://h/v1", "model": "m", field: value})
+    assert KEY not in str(raised.value)
+
+
+def test_a_key_is_taken_from_the_ledger_where_the_process_lacks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger()
+    with openai_server() as server:
+        ledger.entrust(teacher(server).keys())
+        monkeypatch.delenv("OPENAI_API_KEY")
+        assert teacher(server).keys() == {}
+        teacher(server).with_ledger(ledger).complete([request()])
+    assert server.calls[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_of_what_is_asked_changes_with_it() -> None:
+    url, one = "http://127.0.0.1:1/v1", request()
+    asked = teacher(url)
+    others = [
+        replace(asked, exemplars=EXEMPLARS[1:]),
+        replace(asked, seed=8),
+        teacher(url, max_tokens=9),
+        teacher(url, model="other"),
+        teacher(url, extra_body={"top_k": 2}),
+    ]
+    keys = {one.asks(request(), 0) for one in others}
+    keys |= {asked.asks(one, 1), asked.asks(replace(one, round=1), 0)}
+    keys |= {asked.asks(replace(one, temperature=0.1), 0), asked.asks(request("b"), 0)}
+    assert len(keys) == len(others) + 4
+    assert asked.asks(one, 0) not in keys
+    assert teacher("http://elsewhere/v1", concurrency=99).asks(one, 0) == asked.asks(one, 0)
 
 
 def test_a_passing_timeout_is_retried() -> None:
@@ -341,7 +426,8 @@ def test_no_choices_at_all_cost_only_the_sample() -> None:
     ],
 )
 def test_an_empty_choice_is_an_error_with_its_tokens(reply: Reply, error: str) -> None:
-    assert ask(lambda _: reply) == [Completion("", 100, 20, error=error, by="endpoint:m")]
+    (completion,) = ask(lambda _: reply)
+    assert told(completion) == Completion("", 100, 20, error=error, by="endpoint:m")
 
 
 def test_a_completion_cut_at_max_tokens_is_kept() -> None:

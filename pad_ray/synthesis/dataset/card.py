@@ -54,6 +54,9 @@ COLUMNS = {
     "completion_tokens": "tokens that the teacher wrote, where it counts them",
     "cost_usd": "price of the sample in US dollars, where one is known",
     "solve_s": "seconds that the sample took to write, where they were measured",
+    "retries": "further attempts that the request took, where they were counted",
+    "finish_reason": "why the text ends, as the teacher's server says: `stop`, `length` and others",
+    "served_model": "model that the teacher's server says has answered",
     "teacher_notes": "counts that the teacher adds, as JSON",
     "program": "the Python program read out of the completion; it defines `solution()`; null in a "
     "dataset of chains of thought",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -66,6 +67,7 @@ class _Usage(_Lenient):
 class ChatAnswer(_Lenient):
     """The part of a chat completion object that is used here; other fields are ignored."""
 
+    model: _Text = None
     choices: Annotated[list[_Choice], BeforeValidator(lambda choices: choices or [])]
     usage: Annotated[
         _Usage, BeforeValidator(lambda usage: usage if isinstance(usage, Mapping) else {})
@@ -97,7 +99,11 @@ def completions(answer: ChatAnswer, wanted: int) -> list[Completion]:
     prompt = _split(answer.usage.prompt_tokens, len(kept))
     completion = _split(answer.usage.completion_tokens, len(kept))
     return [
-        _completion(choice, asked, written)
+        replace(
+            _completion(choice, asked, written),
+            finish_reason=choice.finish_reason,
+            served_model=answer.model,
+        )
         for choice, asked, written in zip(kept, prompt, completion, strict=True)
     ]
 

@@ -43,18 +43,24 @@ class RequestFailed(TeacherError):
 class EndpointClient:
     """The connection of one process to one address."""
 
-    def __init__(self, address: EndpointAddress, settings: EndpointSettings) -> None:
+    def __init__(
+        self, address: EndpointAddress, settings: EndpointSettings, key: str | None = None
+    ) -> None:
         # Takes a second, which those wait for who ask.
         import openai
 
+        from pad_ray.teachers.endpoint.deadline import deadline_hooks
+
         self.address = address
         self.settings = settings
-        self.key = _api_key(address)
+        self.key = _api_key(address, key)
         self.client = openai.OpenAI(
             base_url=address.base_url,
             api_key=self.key,
             timeout=settings.timeout_s,
             max_retries=settings.max_retries,
+            default_headers=settings.headers,
+            http_client=openai.DefaultHttpxClient(event_hooks=deadline_hooks(settings.timeout_s)),
         )
 
     def priced(self, completion: Completion) -> Completion:
@@ -66,19 +72,22 @@ class EndpointClient:
             by=f"endpoint:{self.address.model}",
         )
 
-    def ask(self, body: dict[str, Any], retries: int) -> ChatAnswer:
-        """Return this address's answer.
+    def ask(self, body: dict[str, Any], retries: int) -> tuple[ChatAnswer, int]:
+        """Return this address's answer, and how many further attempts it took.
 
         Raises RequestRefused, RequestFailed, or the TeacherError of what would fail every request.
         An answer that is no chat completion is asked for again like a lost connection.
         """
+        taken = 0
         for attempt in range(retries + 1):
-            content = self._post(body, retries)
+            content, again = self._post(body, retries)
+            taken += again
             try:
-                return self._read(content)
+                return self._read(content), taken
             except RequestFailed:
                 if attempt == retries:
                     raise
+            taken += 1
             time.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * 2**attempt))
         raise AssertionError
 
@@ -101,13 +110,15 @@ class EndpointClient:
             raise self.key_refused(code)
         raise self._failed(f"answers with an error{f' {code}' if code else ''}: {said}", _SEE_LOG)
 
-    def _post(self, body: dict[str, Any], retries: int) -> bytes:
+    def _post(self, body: dict[str, Any], retries: int) -> tuple[bytes, int]:
         import openai
 
         client = self.client.with_options(max_retries=retries)
+        further = self.settings.extra_body
+        known = {name: value for name, value in body.items() if name not in further}
         try:
             raw = client.chat.completions.with_raw_response.create(
-                **{**body, "model": self.address.model}
+                **{**known, "model": self.address.model}, extra_body=further
             )
         except openai.APIStatusError as error:
             raise self._status_error(error) from None
@@ -121,7 +132,7 @@ class EndpointClient:
             raise self._fatal(
                 f"cannot be reached ({reason})", "start the server or correct base_url"
             ) from None
-        return raw.http_response.content
+        return raw.http_response.content, raw.retries_taken
 
     def _status_error(self, error: openai.APIStatusError) -> Exception:
         status = error.status_code
@@ -162,8 +173,8 @@ def _server_message(error: openai.APIStatusError) -> str:
     return str(message or error.message)
 
 
-def _api_key(settings: EndpointAddress) -> str:
-    key = os.environ.get(settings.api_key_env, "").strip()
+def _api_key(settings: EndpointAddress, given: str | None) -> str:
+    key = (given or os.environ.get(settings.api_key_env, "")).strip()
     if not key and _is_loopback(urlsplit(settings.base_url).hostname or ""):
         return _NO_KEY
     # A key that cannot stand in a header would be quoted in the transport's own error.

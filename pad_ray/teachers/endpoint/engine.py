@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from pad_ray.base.records import Completion
 from pad_ray.flow.ledger import Ledger, LedgerLike
 from pad_ray.tasks.base import Exemplar
 from pad_ray.teachers.base import Request
-from pad_ray.teachers.endpoint.chat import ChatAnswer, completions
+from pad_ray.teachers.endpoint.chat import completions
 from pad_ray.teachers.endpoint.client import EndpointClient, RequestFailed, RequestRefused
 from pad_ray.teachers.endpoint.requests import (
     CHARS_A_TOKEN,
@@ -83,7 +84,15 @@ class EndpointTeacher:
 
     @cached_property
     def _endpoints(self) -> list[EndpointClient]:
-        return [EndpointClient(address, self.settings) for address in self.settings.addresses]
+        return [
+            EndpointClient(address, self.settings, self.ledger.key(address.api_key_env))
+            for address in self.settings.addresses
+        ]
+
+    def keys(self) -> dict[str, str]:
+        """Return this process's keys by the names of their variables, for actors elsewhere."""
+        names = {address.api_key_env for address in self.settings.addresses}
+        return {name: os.environ[name] for name in names if name in os.environ}
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
@@ -198,7 +207,7 @@ class EndpointTeacher:
         order = _by_weight(self._endpoints, seed)
         for turn, endpoint in enumerate(order):
             try:
-                answer = self._turn(endpoint, body)
+                answer = self._turn(endpoint, body, len(indices))
             except RequestRefused as refusal:
                 # A refusal of several samples may be one of n > 1: asking for one tells.
                 return [] if len(indices) > 1 else [Completion("", error=str(refusal))]
@@ -209,10 +218,12 @@ class EndpointTeacher:
                     return [Completion("", error=str(error))] * len(indices)
                 raise
             else:
-                return [endpoint.priced(one) for one in completions(answer, len(indices))]
+                return answer
         raise AssertionError
 
-    def _turn(self, endpoint: EndpointClient, body: dict[str, Any]) -> ChatAnswer:
+    def _turn(
+        self, endpoint: EndpointClient, body: dict[str, Any], wanted: int
+    ) -> list[Completion]:
         """Wait for a turn, ask, and note what it took."""
         address = endpoint.address
         reserved = prompt_chars(body) // CHARS_A_TOKEN + self.settings.max_tokens * body.get("n", 1)
@@ -222,13 +233,18 @@ class EndpointTeacher:
         time.sleep(seconds)
         prompt = completion = 0
         try:
-            answer = endpoint.ask(body, self.settings.max_retries)
+            started = time.monotonic()
+            answer, retries = endpoint.ask(body, self.settings.max_retries)
+            latency_s = round(time.monotonic() - started, 3)
             prompt = answer.usage.prompt_tokens or 0
             completion = answer.usage.completion_tokens or 0
         finally:
             cost = address.cost_usd(prompt, completion) or 0.0
             self.ledger.record(address.door, address.rates, reserved, prompt, completion, cost)
-        return answer
+        return [
+            replace(endpoint.priced(one), latency_s=latency_s, retries=retries)
+            for one in completions(answer, wanted)
+        ]
 
 
 class _BudgetSpent(Exception):

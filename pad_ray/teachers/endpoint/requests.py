@@ -42,6 +42,12 @@ class ChatSampling(Protocol):
     def send_seed(self) -> bool: ...
     @property
     def shots(self) -> int: ...
+    @property
+    def system_prompt(self) -> str | None: ...
+    @property
+    def stop(self) -> tuple[str, ...]: ...
+    @property
+    def extra_body(self) -> dict[str, Any]: ...
 
 
 def chat_body(
@@ -59,9 +65,11 @@ def chat_body(
         body["top_p"] = sampling.top_p
     if sampling.send_seed:
         body["seed"] = seed
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
     if n > 1:
         body["n"] = n
-    return body
+    return body | sampling.extra_body
 
 
 def sample_body(
@@ -78,6 +86,9 @@ def sample_body(
     """Return the body that asks for `n` samples of one problem; `seed` is the run's seed."""
     shown = exemplars_of_round(exemplars, sampling.shots, round_number)
     messages = prompt(problem.question, shown)
+    if sampling.system_prompt is not None:
+        rules = Message(role="system", content=sampling.system_prompt)
+        messages = [rules, *(one for one in messages if one["role"] != "system")]
     return chat_body(sampling, messages, request_seed(seed, problem.problem_id, sample_index), n)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pad_ray.flow.ledger import Rates
 
 __all__ = ["EndpointAddress", "EndpointSettings"]
+
+
+_OWN_FIELDS = frozenset(
+    "model messages n seed stop stream temperature top_p max_tokens max_completion_tokens".split()
+)
 
 
 class EndpointAddress(BaseModel):
@@ -89,7 +94,7 @@ class EndpointSettings(EndpointAddress):
     """Nucleus sampling mass; null leaves it to the endpoint, whose own default may be below 1."""
 
     max_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens; a longer one is cut and kept."""
+    """Longest completion, in tokens; one that is cut before its program is whole is rejected."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """Name of the length limit in the request; OpenAI's reasoning models want the second."""
@@ -97,8 +102,20 @@ class EndpointSettings(EndpointAddress):
     send_seed: bool = True
     """Send a seed with each request; turn off for endpoints that refuse the field."""
 
+    system_prompt: str | None = None
+    """In place of the built-in rules, which say how a program is to be written."""
+
+    stop: tuple[str, ...] = ()
+    """Texts at which the completion ends."""
+
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request, as {"top_k": 20}."""
+
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Further HTTP headers; they are written down with the settings, so no secrets."""
+
     timeout_s: float = Field(default=60, gt=0)
-    """Longest wait for one answer, in seconds."""
+    """Longest wait for one whole answer, in seconds."""
 
     max_retries: int = Field(default=6, ge=0)
     """Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection."""
@@ -116,6 +133,20 @@ class EndpointSettings(EndpointAddress):
     servers that count only the first choice. More saves prompt tokens where these are billed;
     endpoints that ignore or refuse it are then asked one by one.
     """
+
+    @field_validator("headers")
+    @classmethod
+    def _no_credentials(cls, value: dict[str, str]) -> dict[str, str]:
+        if {"authorization", "api-key", "x-api-key"} & {name.lower() for name in value}:
+            raise ValueError("keep credentials out of the headers: set the key's variable")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_field_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if own := sorted(_OWN_FIELDS & value.keys()):
+            raise ValueError(f"{own[0]} has a setting of its own")
+        return value
 
     @property
     def addresses(self) -> tuple[EndpointAddress, ...]:
