@@ -38,11 +38,11 @@ def failed_count(folders: list[Path]) -> tuple[int, int, str]:
     return int(found[0]), int(found[1]), str(found[2] or "no message")
 
 
-def refuse_all_failed(folders: list[Path], max_failures: int | None) -> int:
+def refuse_all_failed(folders: list[Path], max_failures: int | None, can_retry: bool = True) -> int:
     """Return how many rows failed; `FailuresError` where all did, unless so many may."""
     failed, rows, fault = failed_count(folders)
     if failed and failed == rows and max_failures is None:
-        raise FailuresError(ended(f"all {rows} rows failed", fault))
+        raise FailuresError(ended(f"all {rows} rows failed", fault, can_retry))
     return failed
 
 

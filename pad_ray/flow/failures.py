@@ -39,12 +39,14 @@ class RetrySettings(FailureLimitSettings):
 class FailureLimit:
     """Tells when so many rows have failed that a run should end.
 
-    With `most` that many may fail, in whatever order. Rows of one problem that fail one after the
+    With `most` that many may fail, in whatever order; `can_retry` tells whether the job has
+    `--retry_errors` to advise. Rows of one problem that fail one after the
     other count once: a problem has many samples, and no problem alone ends a run.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, can_retry: bool = True) -> None:
         self._most = most
+        self._can_retry = can_retry
         self._failed = 0
         self._since_success: set[str] = set()
         self._last: deque[str | None] = deque(maxlen=_WINDOW)
@@ -73,12 +75,13 @@ class FailureLimit:
             what = f"{faults.total()} of the last {_WINDOW} rows failed"
         else:
             what = None
-        return None if what is None else ended(what, faults.most_common(1)[0][0])
+        return None if what is None else ended(what, faults.most_common(1)[0][0], self._can_retry)
 
 
-def ended(what: str, fault: str) -> str:
+def ended(what: str, fault: str, can_retry: bool = True) -> str:
     """Say in one line what ended a run, and how it goes on."""
+    again = ", with --retry_errors true for all rows that failed" if can_retry else ""
     return (
-        f"{what}, mostly: {fault}; put that right and run the same command again, with "
-        "--retry_errors true for all rows that failed, or let more fail by --max_failures"
+        f"{what}, mostly: {fault}; put that right and run the same command again{again}, or let "
+        "more fail by --max_failures"
     )

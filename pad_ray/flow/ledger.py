@@ -108,6 +108,7 @@ class Ledger:
         spent: Totals | None = None,
         clock: Callable[[], float] = time.monotonic,
         max_failures: int | None = None,
+        can_retry: bool = True,
     ) -> None:
         self._budget = budget or Budget()
         self._totals = spent or Totals()
@@ -115,7 +116,7 @@ class Ledger:
         self._free_at: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
         self._limits: defaultdict[str, FailureLimit] = defaultdict(
-            lambda: FailureLimit(max_failures)
+            lambda: FailureLimit(max_failures, can_retry)
         )
         self._ended: str | None = None
         self._keys: dict[str, str] = {}
@@ -249,7 +250,10 @@ def note_rows(ledger: LedgerLike, part: str, rows: Sequence[NotedRow]) -> None:
 
 
 def share_ledger(
-    budget: Budget | None = None, spent: Totals | None = None, max_failures: int | None = None
+    budget: Budget | None = None,
+    spent: Totals | None = None,
+    max_failures: int | None = None,
+    can_retry: bool = True,
 ) -> SharedLedger:
     """Start the ledger of a run on the driver's node: it lives as long as the driver."""
     import ray
@@ -261,4 +265,6 @@ def share_ledger(
     # One call at a time: several threads would take a caller's calls out of their order, and ask
     # for more before what the last request took is noted. No call waits for anything.
     options = actor.options(num_cpus=0, max_concurrency=1, scheduling_strategy=strategy)
-    return SharedLedger(options.remote(budget, spent, max_failures=max_failures))
+    return SharedLedger(
+        options.remote(budget, spent, max_failures=max_failures, can_retry=can_retry)
+    )

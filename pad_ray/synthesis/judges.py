@@ -20,7 +20,7 @@ from pad_ray.programs.canonical import near_key, program_key
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
 from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
-from pad_ray.synthesis.reasons import CUT_SHORT, is_cut, reason_of
+from pad_ray.synthesis.reasons import CUT_SHORT, UNJUDGED, is_cut, reason_of
 from pad_ray.synthesis.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded
 from pad_ray.tasks.answers import judged_answer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ray.util import metrics
 
 EXACT = Rule()
+_NOT_JUDGED = UNJUDGED - {"judge_error"}
 # Samples of a problem repeat each other.
 _program_key = lru_cache(4096)(program_key)
 
@@ -43,8 +44,10 @@ class ProgramJudge:
         sandbox: SandboxSettings,
         rule: Rule | None = None,
         ledger: LedgerLike | None = None,
+        notes_teacher: bool = False,
     ) -> None:
         self._task = task
+        self._notes_teacher = notes_teacher
         self._settings = sandbox
         self._rule = rule or EXACT
         self._ledger = ledger
@@ -70,7 +73,7 @@ class ProgramJudge:
             judge_program(row, outcome, self._task, self._rule)
         judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
         self._reasons.add(rows)
-        note_judged(self._ledger, rows)
+        note_judged(self._ledger, rows, self._notes_teacher)
         if self._ledger is not None:
             self._ledger.busy("sandbox", time.perf_counter() - started)
         return judged
@@ -84,9 +87,14 @@ class TextJudge:
     """
 
     def __init__(
-        self, task: Task, rule: Rule | None = None, ledger: LedgerLike | None = None
+        self,
+        task: Task,
+        rule: Rule | None = None,
+        ledger: LedgerLike | None = None,
+        notes_teacher: bool = False,
     ) -> None:
         self._task = task
+        self._notes_teacher = notes_teacher
         self._rule = rule or EXACT
         self._ledger = ledger
         self._reasons = _Reasons(ledger)
@@ -96,7 +104,7 @@ class TextJudge:
         for row in rows:
             judge_text(row, self._task, self._rule)
         self._reasons.add(rows)
-        note_judged(self._ledger, rows)
+        note_judged(self._ledger, rows, self._notes_teacher)
         return pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
 
 
@@ -219,12 +227,20 @@ def _blame_rule(row: dict[str, Any], task: Task, error: Exception) -> None:
     row["message"] = f"answers_equal of task '{task.name}' raised {said}"
 
 
-def note_judged(ledger: LedgerLike | None, rows: Sequence[dict[str, Any]]) -> None:
-    """Note the rows that were judged; raises `FailuresError` where too many could not be."""
-    if ledger is not None:
-        judged = (row for row in rows if not row["error"])
-        noted = [
-            (row["problem_id"], row["message"] if row["reason"] == "judge_error" else None)
-            for row in judged
-        ]
-        note_rows(ledger, "judge", noted)
+def note_judged(
+    ledger: LedgerLike | None, rows: Sequence[dict[str, Any]], notes_teacher: bool = False
+) -> None:
+    """Note the rows that were judged; raises `FailuresError` where too many could not be.
+
+    With `notes_teacher` those without an answer too: a teacher that is no stage of ours notes none.
+    Another has noted its own, but for those of an earlier run, which end no second one.
+    """
+    if ledger is None:
+        return
+    faults = UNJUDGED if notes_teacher else {"judge_error"}
+    noted = [
+        (row["problem_id"], row["message"] if row["reason"] in faults else None)
+        for row in rows
+        if notes_teacher or row["reason"] not in _NOT_JUDGED
+    ]
+    note_rows(ledger, "judge", noted)

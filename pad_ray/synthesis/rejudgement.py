@@ -48,7 +48,7 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
     print(f"judge: {source['counts']['rows']} completions of {data}")
     write_requests(_completions(data, settings.rows_per_block), work)
     connect()
-    ledger = share_ledger(max_failures=settings.max_failures)
+    ledger = share_ledger(max_failures=settings.max_failures, can_retry=False)
     judging = {
         "task": task,
         "sandbox": settings.sandbox,
@@ -61,7 +61,7 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
         del judging["sandbox"]
         judge = ActorStage(TextJudge, judging, settings.sandbox_actors)
     run_rows([judge], work, "judge")
-    refuse_all_failed([work / "done"], settings.max_failures)
+    refuse_all_failed([work / "done"], settings.max_failures, can_retry=False)
     with JudgedRows([work / "done"], work / "spill") as rows:
         result = rows.write(stage.out, settings.rule.near_keys)
     kept = ("problems", "samples_per_problem", "repeated_questions", "contaminated", "rounds")

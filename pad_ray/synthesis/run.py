@@ -274,6 +274,7 @@ def _stages(
         "sandbox": settings.sandbox,
         "rule": settings.rule,
         "ledger": ledger,
+        "notes_teacher": isinstance(teacher, VLLMTeacher),
     }
     judge = ActorStage(ProgramJudge, judging, settings.sandbox_actors)
     if settings.format == "cot":

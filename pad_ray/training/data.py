@@ -40,17 +40,26 @@ _COLUMNS = {"program": "program", "cot": "chain_of_thought", "answer": "answer"}
 def read_training_rows(folders: Sequence[Path], target_format: TargetFormat) -> list[TrainingRow]:
     """Read the verified rows of synthesis directories as (source, target) text, plain solving.
 
-    Equal (source, target) pairs are kept once; rows come in order of problem and sample.
+    Equal (source, target) pairs are kept once; rows come in order of problem and sample. Rows
+    that lack what is to be learned are left out; `DataError` where those are most of a directory.
     """
     column = _COLUMNS[target_format]
     rows: dict[tuple[str, str], TrainingRow] = {}
     for folder in folders:
-        for row in _read(folder, ["problem_id", "question", column]):
+        found = _read(folder, ["problem_id", "question", column])
+        lacking = [row["problem_id"] for row in found if row[column] is None]
+        if 2 * len(lacking) > len(found):
+            raise DataError(
+                f"{folder}: {len(lacking)} of {len(found)} rows (problem {lacking[0]} first) have "
+                f"no {column}; --format {target_format} needs a teacher that writes one"
+            )
+        if lacking:
+            print(
+                f"data: {len(lacking)} of {len(found)} rows of {folder} have no {column}; left out"
+            )
+        for row in found:
             if row[column] is None:
-                raise DataError(
-                    f"{folder}: problem {row['problem_id']} has no {column}; "
-                    f"--format {target_format} needs a teacher that writes one"
-                )
+                continue
             source = format_source(row["question"], target_format)
             target = answer_sentence(row[column]) if target_format == "answer" else row[column]
             rows.setdefault((source, target), _training_row(row, source, target))

@@ -33,6 +33,12 @@ def test_twenty_problems_in_a_row_end_a_run_with_the_commonest_message() -> None
     assert "--retry_errors" in said and "--max_failures" in said
 
 
+def test_only_what_a_job_has_is_advised() -> None:
+    limit = FailureLimit(0, can_retry=False)
+    said = str(limit.note("p", "no"))
+    assert "--max_failures" in said and "--retry_errors" not in said
+
+
 def test_half_of_the_last_rows_end_a_run() -> None:
     rows = [(f"p{n}", "no" if n % 2 else None) for n in range(200)]
     assert verdict(*rows[:-1]) is None

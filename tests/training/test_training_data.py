@@ -197,6 +197,21 @@ def test_format_without_its_column_filled_is_refused(tmp_path: Path) -> None:
         read_training_rows([folder], "cot")
 
 
+def test_few_rows_without_their_column_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_verified(
+        tmp_path / "a",
+        row_id=["a-0", "b-0", "c-0"],
+        problem_id=["a", "b", "c"],
+        question=["Q", "R", "S"],
+        program=["p", "q", "r"],
+        chain_of_thought=pa.array(["It is 1.", None, "It is 3."], pa.string()),
+    )
+    assert [row.problem_id for row in read_training_rows([folder], "cot")] == ["a", "c"]
+    assert "1 of 3 rows" in capsys.readouterr().out
+
+
 def test_folder_that_is_no_synthesis_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no verified/\*\.parquet"):
         read_training_rows([tmp_path], "program")

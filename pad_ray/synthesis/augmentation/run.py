@@ -56,8 +56,8 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     kept = work / "paraphrases"
     kept.mkdir(exist_ok=True)
     connect()
-    ledger = share_ledger(None, spent_in(kept)) if settings.paraphrase_teacher else None
-    if ledger is not None and settings.paraphrase_teacher is not None:
+    ledger = share_ledger(None, spent_in(kept), settings.max_failures, can_retry=False)
+    if settings.paraphrase_teacher is not None:
         ledger.entrust(paraphraser(settings.paraphrase_teacher, settings.seed).keys())
     arguments = {"run": run, "tasks": tasks, "kept": kept, "ledger": ledger}
     run_rows([ActorStage(AugmentationStage, arguments, settings.actors)], work, "augment")

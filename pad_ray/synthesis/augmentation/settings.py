@@ -11,6 +11,7 @@ from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.storage import locate_all
 from pad_ray.base.weights import check_kinds
+from pad_ray.flow.failures import FailureLimitSettings
 from pad_ray.synthesis.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.teachers.endpoint.settings import EndpointSettings
@@ -19,7 +20,7 @@ __all__ = ["AugmentationRun", "AugmentationSettings"]
 
 # The model decides the rows, not where and how fast it is asked.
 _ASKING = (
-    *("base_url", "api_key_env", "timeout_s", "max_retries", "concurrency"),
+    *("base_url", "api_key_env", "timeout_s", "max_retries", "concurrency", "headers"),
     *("requests_per_minute", "tokens_per_minute"),
 )
 
@@ -70,7 +71,7 @@ class AugmentationRun(Settings):
         return shares if self.paraphrase_teacher else shares | {PARAPHRASE: 0.0}
 
 
-class AugmentationSettings(AugmentationRun):
+class AugmentationSettings(AugmentationRun, FailureLimitSettings):
     """Make new problems of verified ones: other numbers, other names, other words.
 
     Every program is executed again: with other numbers its value is the new answer, else it has to
@@ -78,7 +79,10 @@ class AugmentationSettings(AugmentationRun):
     rejected/ (each row with its reason) and manifest.json.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = AugmentationRun.runtime_fields | {"data"}
+    runtime_fields: ClassVar[frozenset[str]] = AugmentationRun.runtime_fields | {
+        "data",
+        "max_failures",
+    }
 
     data: list[Path] | Path
     """Synthesis directory, or a list of them."""

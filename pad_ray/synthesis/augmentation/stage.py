@@ -29,7 +29,8 @@ from pad_ray.synthesis.augmentation.senses import (
 )
 from pad_ray.synthesis.augmentation.settings import AugmentationRun
 from pad_ray.synthesis.generation import TeacherStage
-from pad_ray.synthesis.judges import outcome_columns, record_value, run_programs
+from pad_ray.synthesis.judges import note_judged, outcome_columns, record_value, run_programs
+from pad_ray.synthesis.reasons import CUT_SHORT, UNJUDGED, reason_of
 from pad_ray.tasks import Task
 from pad_ray.tasks.generation import split_of
 from pad_ray.teachers.base import NO_SCHEDULE
@@ -91,6 +92,7 @@ class AugmentationStage:
         for one in runnable:
             one.row.update(outcome_columns(outcomes[one.row["program"]]))
             one.row["reason"] = self._judge(one, outcomes)
+        note_judged(self._ledger, [one.row for one in runnable])
         return pa.Table.from_pylist(rows, schema=AUGMENTED_SCHEMA)
 
     def _rewritten(self, row: dict[str, Any]) -> Rewritten | None:
@@ -127,17 +129,19 @@ class AugmentationStage:
                     for name in ("completion", "prompt_tokens", "completion_tokens", "cost_usd")
                 }
             )
-            row["message"] = answer["error"]
+            cut = answer["finish_reason"] == "length"
+            row["message"] = answer["error"] or (CUT_SHORT if cut else None)
 
     def _take(self, row: dict[str, Any], new: Rewritten | None) -> None:
         """Put the new problem into the row, or the reason why there is none."""
         if row["kind"] == PARAPHRASE:
             text = read_paraphrase(row["completion"])
-            row["reason"] = "teacher_error" if row["message"] else fault_of(row["question"], text)
+            told = row["message"]
+            row["reason"] = reason_of(told) if told else fault_of(row["question"], text)
             new = Rewritten(text, row["program"])
         if row["reason"] is None and new is not None:
             row["reason"] = self._fault_of_split(row, new.question)
-        if new is None or row["reason"] == "teacher_error":
+        if new is None or row["reason"] in UNJUDGED:
             # Not a wrong program of its question: none at all.
             row["program"] = None
             return
