@@ -16,7 +16,7 @@ from pad_ray.base.records import Completion, Problem
 from pad_ray.base.schemas import COMPLETED_SCHEMA, PROBLEM_SCHEMA
 from pad_ray.flow.ledger import LedgerLike, NotedRow, Rates, note_rows
 from pad_ray.synthesis.journal import Journal, Sample
-from pad_ray.synthesis.reasons import CUT_SHORT, is_cut
+from pad_ray.synthesis.reasons import is_cut
 from pad_ray.teachers.base import PaidTeacher, Request, Schedule, Teacher
 
 __all__ = ["TeacherStage"]
@@ -24,6 +24,7 @@ __all__ = ["TeacherStage"]
 _BY_TEACHER: Any = ("teacher",)
 # As which the ledger knows the rows that a teacher answers.
 _PART = "teacher"
+_CUT = "truncated: cut at the limit of tokens; a higher max_tokens needs another --out"
 
 
 class TeacherStage:
@@ -175,7 +176,7 @@ def _noted(found: Mapping[Sample, Completion]) -> list[NotedRow]:
 
 def _fault(completion: Completion) -> str | None:
     if completion.error is None and is_cut(completion.text, completion.finish_reason):
-        return CUT_SHORT
+        return _CUT
     return completion.error
 
 

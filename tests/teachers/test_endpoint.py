@@ -572,6 +572,25 @@ def test_answers_in_flight_are_kept_when_the_endpoint_fails() -> None:
     assert len(answers) == 7
 
 
+def test_what_several_samples_cost_is_kept_when_the_last_one_fails() -> None:
+    """A server that ignores n is asked one by one, and may refuse the key in the midst of that."""
+
+    def script(call: Call) -> Reply:
+        return failure(401) if call.number == 3 else chat(f"text {call.number}")
+
+    answers = []
+
+    def collect(asked: EndpointTeacher) -> None:
+        for answer in asked.complete_each([request(samples=4)]):
+            answers.append(answer)
+
+    with openai_server(script) as server, pytest.raises(TeacherError, match="key is refused"):
+        collect(teacher(server, n_per_request=4))
+    ((_, indices, completions),) = answers
+    assert indices == (0, 1, 2)
+    assert [one.text for one in completions] == ["text 0", "text 1", "text 2"]
+
+
 def test_a_body_that_breaks_off_is_asked_for_again() -> None:
     whole = json.dumps(chat(PROGRAM).body)
     torn = Reply(200, whole[: len(whole) // 2])

@@ -151,8 +151,8 @@ class EndpointTeacher:
             for request in requests
             for indices in _parts(request.sample_indices, size)
         )
-        asked: dict[Future[list[Completion]], tuple[Request, tuple[int, ...]]] = {}
-        ended: _BudgetSpent | TeacherError | None = None
+        asked: dict[Future[_Answered], tuple[Request, tuple[int, ...]]] = {}
+        ended: _Ended | None = None
         while True:
             free = 0 if ended else self.settings.concurrency - len(asked)
             for part in islice(wanted, free):
@@ -161,29 +161,34 @@ class EndpointTeacher:
                 break
             for future in wait(asked, return_when=FIRST_COMPLETED).done:
                 request, indices = asked.pop(future)
-                try:
-                    completions = future.result()
-                except (_BudgetSpent, TeacherError) as error:
-                    # What is in flight is paid for: it is waited for, and nothing more is asked.
-                    ended = ended if isinstance(ended, TeacherError) else error
-                    continue
-                yield request, indices, completions
+                completions, error = future.result()
+                # What is in flight is paid for: it is waited for, and nothing more is asked.
+                ended = ended if isinstance(ended, TeacherError) else error or ended
+                if completions:
+                    yield request, indices[: len(completions)], completions
         if isinstance(ended, TeacherError):
             raise ended
 
-    def _sample(self, request: Request, indices: tuple[int, ...]) -> list[Completion]:
-        """Ask for these samples together, then one by one for those that did not come."""
-        found = self._ask(request, indices)
-        if len(found) == len(indices):
-            return found
-        if len(indices) == 1:
-            return [Completion("", error="the endpoint returned no choice")]
-        if found:
-            self._one_by_one.set()
-        rest = [self._sample(request, (index,)) for index in indices[len(found) :]]
-        if any(one.error is None for (one,) in rest):
-            self._one_by_one.set()
-        return found + [one for (one,) in rest]
+    def _sample(self, request: Request, indices: tuple[int, ...]) -> _Answered:
+        """Ask for these samples together, then one by one for those that did not come.
+
+        Returns the first ones' completions, and what kept the others from being asked for.
+        """
+        found: list[Completion] = []
+        try:
+            found += self._ask(request, indices)
+            if len(indices) == 1:
+                return found or [Completion("", error="the endpoint returned no choice")], None
+            took_several = bool(found)
+            while len(found) < len(indices):
+                one = self._ask(request, (indices[len(found)],))
+                found += one or [Completion("", error="the endpoint returned no choice")]
+                # Those that answer one by one are not asked for several again.
+                if took_several or found[-1].error is None:
+                    self._one_by_one.set()
+        except (_BudgetSpent, TeacherError) as error:
+            return found, error
+        return found, None
 
     def _body(self, request: Request, indices: tuple[int, ...]) -> dict[str, Any]:
         sampling = self.settings
@@ -249,6 +254,11 @@ class EndpointTeacher:
 
 class _BudgetSpent(Exception):
     """The ledger has no room for another request."""
+
+
+_Ended = _BudgetSpent | TeacherError
+# Completions of the first samples of a request, and what kept the others from being asked for.
+_Answered = tuple[list[Completion], _Ended | None]
 
 
 def _parts(indices: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
