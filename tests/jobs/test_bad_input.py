@@ -140,7 +140,7 @@ CASES = [
     ("inject", "--data texts --out out", "texts holds texts; this job needs a dataset of programs"),
     ("train_verifier", "--data texts --student x --out out", "data: no programs in"),
     ("export", "--data [texts,programs] --out out", "data: both programs and chains of thought"),
-    ("train", "--data texts --out out", "has no program; --format program needs a teacher"),
+    ("train", "--data texts --out out", "have no program; --format program needs a teacher"),
     ("train", "--data not_json --out out", "manifest.json: "),
     ("train", "--data no_fields --out out", "manifest.json: "),
     ("train", "--data verified_empty --out out", "no verified rows in"),
