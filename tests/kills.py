@@ -12,7 +12,7 @@ from typing import Any
 from pad_ray.base.storage import parquet_dataset
 
 ROOT = Path(__file__).parents[1]
-TIMINGS = {"cpu_s", "wall_s"}
+TIMINGS = {"cpu_s", "wall_s", "solve_s"}
 
 
 def job_command(job: str, flags: str) -> list[str]:

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = int(os.environ.get("PAD_RAY_CHAOS_SAMPLES", 8_000))
 A_PROBLEM = 8
 PARTS = ("verified", "rejected")
-MEASURED = ("cpu_s", "wall_s")
+MEASURED = ("cpu_s", "wall_s", "solve_s")
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def test_other_settings_are_refused_by_name(made: Path, field: str, value: float
 @pytest.mark.slow
 def test_rows_do_not_depend_on_blocks_or_actors(made: Path, tmp_path: Path) -> None:
     synthesize(settings(tmp_path / "out", rows_per_block=5, teacher_actors=2))
-    measured = ["cpu_s", "wall_s"]
+    measured = ["cpu_s", "wall_s", "solve_s"]
     for part in ("verified", "rejected"):
         first, second = (
             pq.read_table(out / part).drop_columns(measured) for out in (made, tmp_path / "out")
