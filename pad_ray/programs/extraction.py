@@ -1,57 +1,139 @@
 """Reading a program out of what a language model wrote.
 
-The text is cut into top-level statements, each parsed on its own, so that prose around the code
-falls away. The first `solution` that parses is the entry: what follows is mostly a model going on
-with the next question of its prompt. The program keeps the model's own layout and comments.
+Text is parsed before it is cut. What parses as a whole is a script; else fences and prose divide
+it into blocks. A block that needs names of the blocks above goes on from them. Of several whole
+programs a later one supersedes, for it corrects; an example of use, and what belongs to the next
+question of the prompt, do not. The program keeps the model's own layout and comments, and returns
+what running the script would print last.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from pad_ray.programs.canonical import parse_program
+from pad_ray.programs.chunks import (
+    Chunk,
+    chunk_of,
+    chunks_of,
+    code_or_prose,
+    free,
+    is_code,
+)
+from pad_ray.programs.documents import (
+    Part,
+    answer_text,
+    is_python,
+    parts_of,
+    repl_code,
+    turn_text,
+)
 from pad_ray.programs.returns import returns_value, with_return
+from pad_ray.programs.scripts import ENTRY, Program, assembled, entry_of, in_function
 
 __all__ = ["extract_program"]
 
 MAX_COMPLETION_CHARS = 100_000
-_ENTRY = "solution"
-_HEADER = f"def {_ENTRY}():"
-_MERGE_LIMIT = 16
-_MERGE_BUDGET = 64
+_MAX_BLOCKS = 64
+_LEAD_CHARS = 300
 
-_DEF = re.compile(rf"^[ \t]*def[ \t]+{_ENTRY}[ \t]*\(", re.MULTILINE)
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[ \t]*$")
-_GLUED_FENCE = re.compile(r"(?<=[^\s`])[ \t]*```")
-_GLUED_CODE = re.compile(r"^[ \t]*```(?:python3?|py)[ \t]+(?=\S)", re.MULTILINE)
-_CODE_START = re.compile(
-    r"^[ \t]*(?:```|def |import |from |print\(|[a-z_]\w*[ \t]*=)", re.MULTILINE
-)
+_DEF = re.compile(rf"^[ \t]*def[ \t]+{ENTRY}[ \t]*\(", re.MULTILINE)
 _NEXT_QUESTION = re.compile(
-    r"^(?:[#*]+[ \t]*)?(?:question|problem|exercise|example|q|user|human)[ \t]*\d*[*]*[:.]",
+    r"^[ \t]*(?:[#*]+[ \t]*)?(?:(?:next|another|new|follow-?up)[ \t]+)?"
+    r"(?:question|problem|exercise|example|q|user|human|instruction|task)[ \t]*"
+    r"(?:\d+|\(\w+\))?[ \t]*[*]*[:.]",
     re.MULTILINE | re.IGNORECASE,
 )
-_CONTINUATION = re.compile(r"[)\]}]|(?:else|finally)[ \t]*:|(?:elif|except)\b.*:")
-
-_DEFINITION = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-_STEP = (ast.Assign, ast.AugAssign, ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Return)
-_DRIVER = (
-    *(ast.Expr, ast.Assign, ast.Call, ast.Name, ast.Constant, ast.expr_context),
-    *(ast.JoinedStr, ast.FormattedValue),
+_CORRECTS = re.compile(
+    r"\b(?:correct(?:ed|ion|ing|ly)?|fix(?:ed|es|ing)?|actually|wait|oops|instead|improved?|revised"
+    r"|updated?|rewritten|final|better|mistake|wrong|sorry|apolog\w+|should (?:be|have))\b",
+    re.IGNORECASE,
+)
+_IS_RIGHT = re.compile(r"\b(?:correct(?:ed|ly)?|fixed|right)\b", re.IGNORECASE)
+_USES = re.compile(
+    r"\b(?:us(?:e|ing|age)|example|test(?:s|ed|ing)?|verify|check"
+    r"|(?:call(?:ing)?|run(?:ning)?|try) (?:it|the)|output|print(?:s|ed)?)\b",
+    re.IGNORECASE,
+)
+_CONTRASTS = re.compile(
+    r"\b(?:common|typical|frequent|classic) (?:mistake|error|pitfall)"
+    r"|\bwould be (?:wrong|incorrect)"
+    r"|\b(?:wrong|incorrect) (?:way|approach|version|answer)s? (?:would|is|might|could)"
+    r"|\b(?:do not|don't|never) (?:write|do) (?:this|it)",
+    re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """A top-level statement with the comments above it; `nodes` is what it parses to."""
+class _Block:
+    """Statements that stand together, and the prose above them."""
 
-    text: str
-    nodes: tuple[ast.stmt, ...]
+    chunks: tuple[Chunk, ...]
+    lead: str
+    fenced: bool
+
+
+@dataclass
+class _Reading:
+    """The program so far: the statements that it is made of, and whether a question ended it."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    program: Program | None = None
+    seen_code: bool = False
+
+    def add(self, block: _Block) -> None:
+        """Take a block for a new program, for more of the one above, or for neither."""
+        alone = assembled(block.chunks)
+        known = {name for chunk in self.chunks for name in chunk.offers}
+        asked = free(block.chunks) & known
+        if (self.program is None and not self.chunks) or (
+            alone is not None and not asked and self._supersedes(alone, block)
+        ):
+            self._set(list(block.chunks), alone)
+        elif self._goes_on(block, asked, alone):
+            joined = [*self.chunks, *block.chunks]
+            self._set(joined, assembled(joined))
+
+    def _set(self, chunks: list[Chunk], program: Program | None) -> None:
+        self.chunks, self.program = chunks, program or self.program
+
+    def _supersedes(self, later: Program, block: _Block) -> bool:
+        now = self.program
+        if now is None:
+            return not any(chunk.is_definition for chunk in self.chunks) or later.own_entry
+        if _CONTRASTS.search(block.lead) and not _IS_RIGHT.search(block.lead):
+            return False
+        if _CORRECTS.search(block.lead) and later.clarity >= 2:
+            return True
+        if later.clarity < now.clarity:
+            return False
+        if later.own_entry:
+            return True
+        return not now.own_entry and not _USES.search(block.lead)
+
+    def _goes_on(self, block: _Block, asked: set[str], alone: Program | None) -> bool:
+        now = self.program
+        if now is None:
+            return True
+        if any(entry_of(chunk) for chunk in block.chunks):
+            return bool(asked)
+        if now.own_entry:
+            # What defines a helper of `solution` anew corrects it.
+            names = {name for chunk in block.chunks for name in chunk.offers}
+            mends = all(chunk.is_definition for chunk in block.chunks) and bool(
+                names & {name for chunk in self.chunks for name in chunk.offers}
+            )
+            missing = names & free(self.chunks)
+            return mends or bool(missing)
+        if now.clarity < 3:
+            return bool(asked) or alone is None or not block.fenced or alone.clarity < 2
+        variables = {
+            name for chunk in self.chunks if not chunk.is_definition for name in chunk.offers
+        }
+        return bool(asked & variables) and not _USES.search(block.lead)
 
 
 def extract_program(completion: str) -> str | None:
@@ -60,64 +142,135 @@ def extract_program(completion: str) -> str | None:
     A broken `def solution` block is returned as it stands, since it can be repaired. Never
     raises; reads the first 100,000 characters.
     """
-    text = _cut_next_question(_tidy(completion[:MAX_COMPLETION_CHARS]))
-    candidates = sorted(_candidates(text), key=lambda place: _DEF.search(place) is None)
-    for candidate in candidates:
-        if program := _read(candidate):
-            return program
-    for candidate in candidates:
-        if found := _DEF.search(candidate):
-            return _block(candidate[found.start() :])
-    return None
+    text = _tidy(completion[:MAX_COMPLETION_CHARS])
+    if (plain := _plain(text)) is not None:
+        return plain
+    text = text if parse_program(text) is not None else turn_text(answer_text(text))
+    parts = parts_of(text) if chunks_of(text) is None else [Part(text)]
+    for chosen in _choices(parts):
+        reading = _read(chosen)
+        if reading.program is not None:
+            return reading.program.text
+    return _broken(parts)
 
 
 def _tidy(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    return _GLUED_CODE.sub("```python\n", _GLUED_FENCE.sub("\n```", text))
+    return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
 
 
-def _cut_next_question(text: str) -> str:
-    code = _CODE_START.search(text)
-    following = _NEXT_QUESTION.search(text, code.end()) if code else None
-    return text[: following.start()] if following else text
+def _plain(text: str) -> str | None:
+    """Return a text that is one `solution` with a result and nothing else, the usual case."""
+    tree = parse_program(text) if text.startswith(f"def {ENTRY}():") else None
+    if tree is None or len(tree.body) != 1:
+        return None
+    function = entry_of(Chunk(text, tuple(tree.body)))
+    return text.strip() if function is not None and returns_value(function) else None
 
 
-def _candidates(text: str) -> Iterator[str]:
-    """Yield the places to look in: fenced code, what is before the first fence, all but fences."""
-    fenced: list[str] = []
-    outside: list[str] = []
-    block: list[str] | None = None
-    before_fences = None
-    for line in text.split("\n"):
-        if not _FENCE.match(line):
-            (outside if block is None else block).append(line)
-        elif block is None:
-            before_fences = before_fences or "\n".join(outside)
-            block = []
-        else:
-            fenced.append(textwrap.dedent("\n".join(block)))
-            block = None
-    if block is not None:
-        fenced.append(textwrap.dedent("\n".join(block)))
-    yield "\n".join(fenced)
-    yield before_fences or ""
-    yield "\n".join(outside)
+def _choices(parts: list[Part]) -> Iterator[list[Part]]:
+    """Yield what to read, the first that gives a program: all of it, else the other languages."""
+    fenced = [part for part in parts if part.fenced and not is_python(part)]
+    yield [part for part in parts if part not in fenced]
+    if fenced:
+        yield [Part(part.text, True, "python") if part.fenced else part for part in parts]
 
 
-def _read(text: str) -> str | None:
-    lead, rest = _split_lead(text)
-    dedented = _unindented(lead)
-    if re.match(r"(?:def|import|from|class)\b|[@#]", dedented):
-        rest = f"{dedented}\n{rest}"
-    elif body := _function_body(lead):
-        return body
-    chunks = _code_chunks(rest)
-    if not any(map(_entry_of, chunks)) and (name := _single_entry(chunks)):
-        chunks = [_renamed(chunk, name) for chunk in chunks]
+def _read(parts: list[Part]) -> _Reading:
+    reading = _Reading()
+    lead, blocks = "", 0
+    for number, part in enumerate(parts):
+        for item in _items(part, number == 0, reading):
+            if isinstance(item, str):
+                if reading.seen_code and _NEXT_QUESTION.search(item):
+                    return reading
+                reading.seen_code = reading.seen_code or _DEF.search(item) is not None
+                lead = (lead + "\n" + item)[-_LEAD_CHARS:]
+            else:
+                reading.add(_Block(tuple(item), lead, part.fenced))
+                reading.seen_code, lead, blocks = True, "", blocks + 1
+                if blocks == _MAX_BLOCKS:
+                    return reading
+    return reading
+
+
+def _items(part: Part, first: bool, reading: _Reading) -> Iterator[list[Chunk] | str]:
+    """Yield the blocks of a part and the prose between them, in order."""
+    typed = repl_code(part.text)
+    code = _unindented(part.text.strip("\n")) if typed is None else typed
+    whole = chunks_of(code)
+    if whole is not None and not part.fenced and typed is None:
+        yield from _unfenced(whole)
+        return
+    if whole is not None:
+        yield whole
+        return
+    text = part.text
+    if first or part.fenced:
+        lead, rest = _split_lead(text)
+        body = _body(lead) or (_body(_first_block(text)) if part.fenced or first else None)
+        if body is not None:
+            yield [body]
+            text = rest if _body(lead) else ""
+        elif lead.strip() and re.match(r"(?:def|import|from|class)\b|[@#]", _unindented(lead)):
+            text = f"{_unindented(lead)}\n{rest}"
+    yield from _mixed(text, part.fenced)
+
+
+def _mixed(text: str, fenced: bool) -> Iterator[list[Chunk] | str]:
+    """Yield code and prose of text that does not parse as a whole."""
+    block: list[Chunk] = []
+    for item in code_or_prose(text):
+        if isinstance(item, Chunk):
+            if not fenced and _begins_again(block, item):
+                yield block
+                yield "Question: the next"
+                block = []
+            block.append(item)
+        elif item.strip():
+            if block and not fenced:
+                yield block
+                block = []
+            if not fenced or _DEF.search(item):
+                yield item
+    if block:
+        yield block
+
+
+def _unfenced(chunks: list[Chunk]) -> Iterator[list[Chunk] | str]:
+    """Yield bare code that parses as a whole, cut where the model ran on to the next question."""
+    names: set[str] = set()
+    block: list[Chunk] = []
     for chunk in chunks:
-        if function := _entry_of(chunk):
-            return _with_entry(chunks, chunk, function)
-    return _wrapped(chunks) or _function_body(_first_block(rest))
+        heading = chunk.text[: chunk.text.find("\n")] if chunk.text.startswith("#") else ""
+        if block and _runs_on(block, chunk, heading):
+            yield block
+            yield "Question: the next"
+            return
+        if all(is_code(node, names) for node in chunk.nodes):
+            names |= chunk.binds
+            block.append(chunk)
+        else:
+            yield chunk.text
+    if block:
+        yield block
+
+
+def _begins_again(block: list[Chunk], chunk: Chunk) -> bool:
+    """Tell a second `solution` that nothing announces: bare text runs on to the next question."""
+    if entry_of(chunk) is None or not any(entry_of(one) for one in block):
+        return False
+    comments = "\n".join(line for line in chunk.text.split("\n") if line.startswith("#"))
+    return not _CORRECTS.search(comments)
+
+
+def _runs_on(block: list[Chunk], chunk: Chunk, heading: str) -> bool:
+    if _begins_again(block, chunk):
+        return True
+    comments = [line for line in chunk.text.split("\n") if line.startswith("#")]
+    if not any(map(_NEXT_QUESTION.match, comments)):
+        return False
+    program = assembled(block)
+    return program is not None and program.clarity == 3
 
 
 def _split_lead(text: str) -> tuple[str, str]:
@@ -143,176 +296,20 @@ def _first_block(text: str) -> str:
     return f"{indent.group()}{first}\n{lead}" if indent and indent.group() else ""
 
 
-def _function_body(lines: str) -> str | None:
-    """Put the header above a bare body; None if that gives no function with steps."""
-    body = textwrap.indent(textwrap.dedent(lines), "    ").rstrip()
-    chunk = _chunk(f"{_HEADER}\n{body}")
-    function = _entry_of(chunk) if chunk else None
-    if chunk is None or function is None or not any(_is_step(node) for node in ast.walk(function)):
+def _body(lines: str) -> Chunk | None:
+    """Return a bare function body under the header, if it is one."""
+    if not lines.strip():
         return None
-    program = with_return(chunk.text, function)
-    return program if program != chunk.text or returns_value(function) else None
+    program = in_function(textwrap.indent(textwrap.dedent(lines), "    "))
+    return chunk_of(program) if program else None
 
 
-def _code_chunks(text: str) -> list[_Chunk]:
-    """Return the top-level statements of the text in order, without the prose."""
-    pieces = _pieces(text)
-    chunks: list[_Chunk] = []
-    at, budget = 0, _MERGE_BUDGET
-    while at < len(pieces):
-        chunk, end = _chunk(pieces[at]), at + 1
-        if chunk is None and _is_open(pieces[at]):
-            limit = min(len(pieces), at + _MERGE_LIMIT, at + budget)
-            while chunk is None and end < limit:
-                end, budget = end + 1, budget - 1
-                chunk = _chunk("\n".join(pieces[at:end]))
-        at = end if chunk else at + 1
-        if chunk and chunk.nodes and all(_is_code(node, chunks) for node in chunk.nodes):
-            chunks.append(chunk)
-    return chunks
-
-
-def _pieces(text: str) -> list[str]:
-    """Cut the text before each line that can begin a top-level statement."""
-    lines = text.split("\n")
-    pieces: list[list[str]] = []
-    indented_next = False
-    starts: list[bool] = []
-    for line in reversed(lines):
-        outer = bool(line) and not line[0].isspace()
-        comment = line.startswith("#")
-        starts.append(outer and not (comment and indented_next) and not _CONTINUATION.match(line))
-        if line.strip() and not comment:
-            indented_next = not outer
-    above = ""
-    for line, start in zip(lines, reversed(starts), strict=True):
-        if not pieces or (start and not above.startswith(("#", "@"))):
-            pieces.append([])
-        pieces[-1].append(line)
-        above = line
-    return ["\n".join(piece) for piece in pieces]
-
-
-def _chunk(text: str) -> _Chunk | None:
-    tree = parse_program(text)
-    return None if tree is None else _Chunk(text, tuple(tree.body))
-
-
-def _is_open(text: str) -> bool:
-    """Say whether a bracket or a triple quote may go on in the next piece."""
-    opened = sum(text.count(bracket) for bracket in "([{")
-    closed = sum(text.count(bracket) for bracket in ")]}")
-    return opened > closed or any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
-
-
-def _is_code(node: ast.stmt, above: Sequence[_Chunk]) -> bool:
-    """Tell code from prose that happens to parse, such as "Done" or "Answer: 42"."""
-    if isinstance(node, ast.AnnAssign):
-        return node.value is not None
-    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call):
-        names = _loaded([node])
-        return bool(names) and names <= _bound(node for chunk in above for node in chunk.nodes)
-    return isinstance(node, (*_DEFINITION, *_STEP, ast.Expr, ast.Assert))
-
-
-def _is_step(node: ast.AST) -> bool:
-    return isinstance(node, (*_STEP, ast.AnnAssign)) or _is_call(node, "print")
-
-
-def _is_call(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-
-
-def _is_main_guard(chunk: _Chunk) -> bool:
-    return isinstance(chunk.nodes[0], ast.If) and "__name__" in _loaded([chunk.nodes[0].test])
-
-
-def _entry_of(chunk: _Chunk) -> ast.FunctionDef | None:
-    functions = (node for node in chunk.nodes if isinstance(node, ast.FunctionDef))
-    return next((node for node in functions if node.name == _ENTRY), None)
-
-
-def _bound(nodes: Iterable[ast.AST]) -> set[str]:
-    names: set[str] = set()
-    for node in (inner for outer in nodes for inner in ast.walk(outer)):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-    return names
-
-
-def _loaded(nodes: Iterable[ast.AST]) -> set[str]:
-    walked = (inner for outer in nodes for inner in ast.walk(outer))
-    return {
-        node.id for node in walked if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
-
-
-def _with_entry(chunks: list[_Chunk], entry: _Chunk, function: ast.FunctionDef) -> str:
-    """Return the entry with the imports above it and whatever else it needs, in order."""
-    if len(chunks) == 1:
-        return with_return(entry.text, function).strip()
-    binders: defaultdict[str, list[_Chunk]] = defaultdict(list)
-    for chunk in chunks:
-        if chunk is not entry and not _entry_of(chunk):
-            for name in _bound(chunk.nodes):
-                binders[name].append(chunk)
-    above = chunks[: chunks.index(entry)]
-    kept = {id(c) for c in above if isinstance(c.nodes[0], ast.Import | ast.ImportFrom)}
-    needed = _loaded(entry.nodes) - _bound(entry.nodes)
-    waiting = list(needed)
-    while waiting:
-        for chunk in binders[waiting.pop()]:
-            if id(chunk) not in kept:
-                kept.add(id(chunk))
-                more = _loaded(chunk.nodes) - needed
-                needed |= more
-                waiting += more
-    parts = [
-        with_return(c.text, function) if c is entry else c.text
-        for c in chunks
-        if c is entry or id(c) in kept
-    ]
-    return "\n".join(parts).strip()
-
-
-def _single_entry(chunks: list[_Chunk]) -> str | None:
-    """Return the one function that can be called without arguments, if the rest only calls it."""
-    nodes = [node for chunk in chunks if not _is_main_guard(chunk) for node in chunk.nodes]
-    names = {
-        node.name
-        for node in nodes
-        if isinstance(node, ast.FunctionDef)
-        and len(node.args.posonlyargs + node.args.args) == len(node.args.defaults)
-        and all(node.args.kw_defaults)
-    }
-    rest = (inner for n in nodes if not isinstance(n, _DEFINITION) for inner in ast.walk(n))
-    only_calls = all(isinstance(inner, _DRIVER) for inner in rest)
-    return names.pop() if len(names) == 1 and only_calls else None
-
-
-def _renamed(chunk: _Chunk, name: str) -> _Chunk:
-    if name not in _bound(chunk.nodes) | _loaded(chunk.nodes):
-        return chunk
-    return _chunk(re.sub(rf"\b{name}\b", _ENTRY, chunk.text)) or chunk
-
-
-def _wrapped(chunks: list[_Chunk]) -> str | None:
-    """Make top-level statements the body of `solution`, up to a top-level return."""
-    body: list[str] = []
-    steps = False
-    for chunk in chunks:
-        if _is_main_guard(chunk) or _ENTRY in _loaded(chunk.nodes):
-            continue
-        body.append(chunk.text)
-        nodes = [node for node in chunk.nodes if not isinstance(node, _DEFINITION)]
-        steps = steps or any(_is_step(inner) for node in nodes for inner in ast.walk(node))
-        if isinstance(chunk.nodes[-1], ast.Return):
-            break
-    return _function_body("\n".join(body)) if steps else None
+def _broken(parts: list[Part]) -> str | None:
+    """Return the first `def solution` that does not parse, fenced ones before others."""
+    for part in sorted(parts, key=lambda part: not part.fenced):
+        if found := _DEF.search(part.text):
+            return _block(part.text[found.start() :])
+    return None
 
 
 def _block(text: str) -> str:
@@ -325,6 +322,6 @@ def _block(text: str) -> str:
             break
         block.append(line)
     program = textwrap.dedent("\n".join(block)).strip()
-    chunk = _chunk(program)
-    function = _entry_of(chunk) if chunk else None
-    return with_return(program, function) if function else program
+    chunk = chunk_of(program)
+    function = entry_of(chunk) if chunk else None
+    return with_return(program, function) if chunk and function else program
