@@ -45,7 +45,8 @@ REPAIR_SCHEMA = pa.schema(
 # `value` is JSON text; `reason` is null for a verified sample. `cost_usd` is null where no price is
 # known. Equal `near_key`s mark programs that differ in no calculation; `pass_rate` is the share of
 # the problem's samples that are right, known when a dataset is finished. `steps_checked` counts the
-# calculations that the chain of thought states, null where there is none.
+# calculations that the chain of thought states, null where there is none. `finish_reason` is "stop"
+# or "length", null where the engine says nothing.
 JUDGED_SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -57,6 +58,7 @@ JUDGED_SCHEMA = pa.schema(
         ("sample_index", pa.int32()),
         ("teacher", pa.string()),
         ("completion", pa.string()),
+        ("finish_reason", pa.string()),
         ("chain_of_thought", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
@@ -119,6 +121,7 @@ COMPLETED_SCHEMA = pa.schema(
         *(field for field in REQUEST_SCHEMA if field.name not in _ASKED_ONLY),
         ("teacher", pa.string()),
         ("completion", pa.string()),
+        ("finish_reason", pa.string()),
         ("chain_of_thought", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),

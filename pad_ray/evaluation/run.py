@@ -102,6 +102,7 @@ class StudentStage:
         for row, solution in zip(rows, solutions, strict=True):
             row.update(
                 completion=solution.text,
+                finish_reason=_finish_reason(solution),
                 completion_tokens=solution.tokens,
                 solve_s=seconds,
                 teacher_notes=_notes(solution),
@@ -133,6 +134,12 @@ def _fault(row: dict[str, Any]) -> str | None:
     return row["message"] if row["reason"] in FAILED else None
 
 
+def _finish_reason(solution: Solution) -> str | None:
+    if solution.state == "failed":
+        return None
+    return "length" if solution.state == "partial" else "stop"
+
+
 def _notes(solution: Solution) -> str | None:
     """Return what the search counted, and its tree, as JSON."""
     notes = dict(solution.notes)
@@ -155,10 +162,19 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
         manifests.append(evaluate_student(student, settings, out / name if several else out))
     print_table(manifests)
     for manifest in manifests:
+        _print_cut(manifest)
         _print_steps(manifest)
         if "repair" in manifest["metrics"]:
             print_repairs(Path(manifest["student"]).name, manifest["metrics"]["repair"])
     return manifests
+
+
+def _print_cut(manifest: dict[str, Any]) -> None:
+    if cut := manifest["metrics"]["failures"].get("truncated"):
+        print(
+            f"{Path(manifest['student']).name}: {cut} answers were cut short and count as wrong; "
+            "raise --max_new_tokens"
+        )
 
 
 def _print_steps(manifest: dict[str, Any]) -> None:

@@ -6,14 +6,17 @@ import re
 
 from pad_ray.flow.failures import FAILED
 
-__all__ = ["CUT_SHORT", "REASONS", "REPEATED", "UNJUDGED", "is_cut", "reason_of"]
+__all__ = ["CUT_SHORT", "REASONS", "REPEATED", "UNJUDGED", "is_cut", "reason_of", "remedy"]
 
 REASONS = {
     "teacher_error": "the teacher gave no answer",
     "student_error": "the student could not be asked",
     "too_long": "the question is longer than the student can read",
     "judge_error": "the task's own rule could not judge the answer",
-    "truncated": "the text was cut short: its tokens, its time or the context ran out",
+    "truncated": (
+        "the text was cut short: its tokens, its time or the context ran out; a student writes on "
+        "with a higher --max_new_tokens, an endpoint with a higher --endpoint.max_tokens"
+    ),
     "no_program": "the text holds no program",
     "no_answer": "the text states no answer",
     "error": "the program raised an exception, or its result is no plain value",
@@ -37,6 +40,18 @@ _NAMED = frozenset({"truncated", "too_long", "student_error"})
 _WHOLE_BLOCK = re.compile(r"^[ \t]*```\w*[ \t]*\n.+?\n[ \t]*```", re.DOTALL | re.MULTILINE)
 
 CUT_SHORT = "truncated: its tokens, its time or the context ran out"
+
+_LIMITS = {
+    "endpoint": "--endpoint.max_tokens",
+    "vllm": "--vllm.max_tokens",
+    "student": "--student.max_new_tokens",
+}
+
+
+def remedy(teacher: str | None) -> str:
+    """Return what to do about texts that were cut short."""
+    flag = _LIMITS.get(teacher or "")
+    return f"raise {flag}" if flag else "ask for them again with a higher limit of tokens"
 
 
 def is_cut(text: str, finish_reason: str | None) -> bool:

@@ -42,6 +42,7 @@ from pad_ray.synthesis.dataset.files import JudgedRows
 from pad_ray.synthesis.generation import TeacherStage
 from pad_ray.synthesis.journal import spent_in
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.reasons import remedy
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.step_accounting import steps_line
@@ -346,6 +347,9 @@ def print_counts(manifest: dict[str, Any], out: Path, job: str = "synthesize") -
         f"{counts['solved_problems']} of {counts['problems']} problems solved; written to {out}"
     )
     print_reasons(counts["by_reason"])
+    if cut := counts["by_reason"].get("truncated"):
+        how = remedy(manifest["config"].get("teacher"))
+        print(f"{job}: {cut} texts were cut short and not judged; {how}")
     if counts.get("steps"):
         print(steps_line(counts["steps"]))
     if manifest.get("cost_usd") is not None and counts["verified"]:

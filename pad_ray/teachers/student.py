@@ -87,7 +87,7 @@ class StudentTeacher:
             [Completion("", error="too_long: the question is longer than the student can read")]
             * len(request.sample_indices)
             if job is None
-            else [Completion(h.text, None, h.tokens) for h in job.trail.notes["programs"]]
+            else [_completion(one) for one in job.trail.notes["programs"]]
             for request, job in jobs
         ]
 
@@ -99,6 +99,11 @@ class StudentTeacher:
         examples = few_shot_preamble((one.question, one.program) for one in shown)
         source = examples + student.card.prompt(request.problem.question)
         return source if prompt_fits(student, source) else None
+
+
+def _completion(written: Hypothesis) -> Completion:
+    ended = "length" if written.truncated else "stop"
+    return Completion(written.text, None, written.tokens, finish_reason=ended)
 
 
 class Sampling:

@@ -109,7 +109,7 @@ def apply_vllm(
         processor = build_processor(
             _processor_config(settings),
             preprocess=partial(sampling_params, settings=settings, seed=seed, schedule=schedule),
-            postprocess=engine_answer,
+            postprocess=partial(engine_answer, max_tokens=settings.max_tokens),
             preprocess_map_kwargs={"num_cpus": _LIGHT_CPUS},
             postprocess_map_kwargs={"num_cpus": _LIGHT_CPUS},
         )
@@ -201,15 +201,20 @@ def sampling_params(
     return {"sampling_params": params}
 
 
-def engine_answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the request row with what the engine wrote; rows that failed do not come here."""
+def engine_answer(row: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+    """Return the request row with what the engine wrote; rows that failed do not come here.
+
+    `ray.data.llm` passes no finish reason on: a text of `max_tokens` counts as one that was cut.
+    """
     text = row["generated_text"]
+    cut = row["num_generated_tokens"] >= max_tokens
     return {
         **{name: row[name] for name in REQUEST_SCHEMA.names},
         "completion": text if text.strip() else "",
         "prompt_tokens": row["num_input_tokens"],
         "completion_tokens": row["num_generated_tokens"],
-        "error": None if text.strip() else "the completion is empty",
+        "finish_reason": "length" if cut else "stop",
+        "error": None if text.strip() or cut else "the completion is empty",
     }
 
 

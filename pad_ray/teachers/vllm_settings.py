@@ -43,7 +43,7 @@ class VLLMSettings(Settings):
     top_p: float | None = Field(1.0, gt=0, le=1)
     """Nucleus sampling mass; null is the engine's default."""
     max_tokens: int = Field(512, ge=1)
-    """Longest completion, in tokens; a longer one is cut and kept."""
+    """Longest completion, in tokens; a longer one is cut: `truncated`."""
     shots: int = Field(4, ge=0)
     """Worked examples in the prompt."""
 

@@ -279,6 +279,7 @@ def test_a_student_is_asked_every_problem_once(
     assert manifest["metrics"] == measure(table)
     # It never ends a text, and what is not finished is no program.
     assert manifest["metrics"]["failures"] == {"truncated": 8}
+    assert table["finish_reason"].to_pylist() == ["length"] * 8
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "vote", "auto", "stepwise"])

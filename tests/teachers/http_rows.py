@@ -32,7 +32,7 @@ def http_answer(row: dict[str, Any]) -> dict[str, Any]:
         "num_input_tokens": answer["usage"]["prompt_tokens"],
         "num_generated_tokens": answer["usage"]["completion_tokens"],
     }
-    return {**engine_answer({**row, **made}), "__inference_error__": ""}
+    return {**engine_answer({**row, **made}, 512), "__inference_error__": ""}
 
 
 def over_http(rows: Dataset, url: str, asked: VLLMSettings, task: Task, seed: int) -> Dataset:

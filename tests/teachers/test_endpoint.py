@@ -321,12 +321,7 @@ def test_odd_contents_are_read(content: object, text: str) -> None:
     ("message", "finish", "said"),
     [
         ({"tool_calls": [{"id": "1"}]}, "tool_calls", "called a tool"),
-        (
-            {"reasoning_content": "hm"},
-            "length",
-            "reasoned and gave no answer (finish_reason length)",
-        ),
-        ({"reasoning": "hm", "content": ""}, "length", "raise max_tokens"),
+        ({"reasoning_content": "hm"}, "stop", "reasoned and gave no answer (finish_reason stop)"),
         ({"content": "def solution"}, "error", "the provider broke the answer off"),
         (None, "stop", "the completion is empty"),
     ],
@@ -430,9 +425,10 @@ def test_an_empty_choice_is_an_error_with_its_tokens(reply: Reply, error: str) -
     assert told(completion) == Completion("", 100, 20, error=error, by="endpoint:m")
 
 
-def test_a_completion_cut_at_max_tokens_is_kept() -> None:
+def test_a_completion_cut_at_max_tokens_is_kept_and_says_so() -> None:
     (completion,) = ask(lambda _: chat("def solution():\n    a =", finish_reason="length"))
     assert completion.text == "def solution():\n    a =" and completion.error is None
+    assert completion.finish_reason == "length"
 
 
 def test_a_refused_problem_costs_no_other() -> None:

@@ -49,6 +49,8 @@ COLUMNS = {
     "sample_index": "number of the sample among those of its problem, from 0",
     "teacher": "engine or model that wrote the sample",
     "completion": "the teacher's whole text",
+    "finish_reason": "`stop`, or `length` where the text was cut short; null where the engine does "
+    "not say",
     "chain_of_thought": "solution in words, where the teacher wrote one",
     "prompt_tokens": "tokens that the teacher read, where it counts them",
     "completion_tokens": "tokens that the teacher wrote, where it counts them",

@@ -118,7 +118,8 @@ def _completion(choice: _Choice, prompt: int | None, completion: int | None) -> 
     text = choice.message.content or ""
     if choice.finish_reason == "error":
         return Completion("", prompt, completion, error="the provider broke the answer off")
-    if text.strip():
+    # A model that reasons may use its tokens up before it answers; that is `truncated`.
+    if text.strip() or choice.finish_reason == "length":
         return Completion(text, prompt, completion)
     return Completion("", prompt, completion, error=_why_empty(choice))
 
@@ -133,7 +134,7 @@ def _why_empty(choice: _Choice) -> str:
     if message.tool_calls:
         return f"the model called a tool in place of an answer ({finish})"
     if message.reasoning or message.reasoning_content:
-        return f"the model reasoned and gave no answer ({finish}); raise max_tokens"
+        return f"the model reasoned and gave no answer ({finish})"
     return f"the completion is empty ({finish})"
 
 

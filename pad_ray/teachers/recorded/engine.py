@@ -3,9 +3,10 @@
 Two kinds of file are read, alone, several, or all in a folder: OpenAI Batch output and error files
 (JSONL), whose `custom_id` is a problem id, alone or followed by `-` and a sample index; and JSONL
 or Parquet rows with `completion`, `problem_id` or `question`, and optionally `sample_index`,
-`prompt_tokens`, `completion_tokens` and `chain_of_thought`, so that an earlier run's own rows can
-be replayed. Rows without an index take the next free one of their problem, in file order. Where a
-sample has both an error and an answer, as after a second batch for what failed, the answer stands.
+`prompt_tokens`, `completion_tokens`, `finish_reason` and `chain_of_thought`, so that an earlier
+run's own rows can be replayed. Rows without an index take the next free one of their problem, in
+file order. Where a sample has both an error and an answer, as after a second batch for what failed,
+the answer stands.
 
 Texts of JSONL files stay in the files: `pad_ray.teachers.recorded.index` keeps where they are.
 """

@@ -51,6 +51,7 @@ class _Row(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     chain_of_thought: str | None = None
+    finish_reason: str | None = None
 
     @model_validator(mode="after")
     def _has_key(self) -> _Row:
@@ -138,7 +139,7 @@ def _parse(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
 def _plain_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
     read = _Row.model_validate(row, strict=True)
     key = read.problem_id or question_key(read.question or "")
-    if not (read.completion or "").strip():
+    if not (read.completion or "").strip() and read.finish_reason != "length":
         empty = Completion("", read.prompt_tokens, read.completion_tokens, error=_EMPTY)
         return key, read.sample_index, [empty]
     completion = Completion(
@@ -146,6 +147,7 @@ def _plain_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
         read.prompt_tokens,
         read.completion_tokens,
         chain_of_thought=read.chain_of_thought,
+        finish_reason=read.finish_reason,
     )
     return key, read.sample_index, [completion]
 
