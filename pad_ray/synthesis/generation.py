@@ -127,7 +127,6 @@ class TeacherStage:
         row.update(
             teacher=completion.by or self._teacher.name,
             completion=completion.text,
-            finish_reason=completion.finish_reason,
             chain_of_thought=completion.chain_of_thought,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

@@ -49,15 +49,14 @@ COLUMNS = {
     "sample_index": "number of the sample among those of its problem, from 0",
     "teacher": "engine or model that wrote the sample",
     "completion": "the teacher's whole text",
-    "finish_reason": "`stop`, or `length` where the text was cut short; null where the engine does "
-    "not say",
     "chain_of_thought": "solution in words, where the teacher wrote one",
     "prompt_tokens": "tokens that the teacher read, where it counts them",
     "completion_tokens": "tokens that the teacher wrote, where it counts them",
     "cost_usd": "price of the sample in US dollars, where one is known",
     "solve_s": "seconds that the sample took to write, where they were measured",
     "retries": "further attempts that the request took, where they were counted",
-    "finish_reason": "why the text ends, as the teacher's server says: `stop`, `length` and others",
+    "finish_reason": "why the text ends: `stop`, or `length` where it was cut short; null where "
+    "nobody says",
     "served_model": "model that the teacher's server says has answered",
     "teacher_notes": "counts that the teacher adds, as JSON",
     "program": "the Python program read out of the completion; it defines `solution()`; null in a "
