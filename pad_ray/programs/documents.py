@@ -145,7 +145,12 @@ def _without_drafts(text: str, opening: re.Pattern[str], closing: re.Pattern[str
     )
     kept: list[str] = []
     start: int | None = 0
+    closes = max((found.start() for found, opens in tags if not opens), default=-1)
     for found, opens in tags:
+        above = text[text.rfind("\n", 0, found.start()) + 1 : found.start()].rstrip()
+        if opens and found.start() > closes and above and above[-1] not in ">]▷":
+            # In the middle of a line, and never closed: it is only mentioned.
+            continue
         if opens and start is not None:
             kept.append(text[start : found.start()])
             start = None

@@ -9,9 +9,10 @@ what running the script would print last.
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pad_ray.programs.canonical import parse_program
@@ -43,7 +44,8 @@ _LEAD_CHARS = 300
 _DEF = re.compile(rf"^[ \t]*def[ \t]+{ENTRY}[ \t]*\(", re.MULTILINE)
 _NEXT_QUESTION = re.compile(
     r"^[ \t]*(?:[#*]+[ \t]*)?(?:(?:next|another|new|follow-?up)[ \t]+)?"
-    r"(?:question|problem|exercise|example|q|user|human|instruction|task)[ \t]*"
+    r"(?:question|problem|exercise|example(?=[^\n]*[:.][ \t]*[^\s*])"
+    r"|q|user|human|instruction|task)[ \t]*"
     r"(?:\d+|\(\w+\))?[ \t]*[*]*[:.]",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -81,14 +83,20 @@ class _Reading:
     """The program so far: the statements that it is made of, and whether a question ended it."""
 
     chunks: list[Chunk] = field(default_factory=list)
+    above: list[Chunk] = field(default_factory=list)
     program: Program | None = None
     seen_code: bool = False
 
     def add(self, block: _Block) -> None:
         """Take a block for a new program, for more of the one above, or for neither."""
         alone = assembled(block.chunks)
-        known = {name for chunk in self.chunks for name in chunk.offers}
-        asked = free(block.chunks) & known
+        wanted = free(block.chunks)
+        if wanted & _offered(self.above) - _offered(self.chunks):
+            # A notebook whose cells each print something: all of it is one script.
+            self._set([*self.above, *block.chunks], assembled([*self.above, *block.chunks]))
+            return
+        known = _offered(self.chunks)
+        asked = wanted & known
         if (self.program is None and not self.chunks) or (
             alone is not None and not asked and self._supersedes(alone, block)
         ):
@@ -98,12 +106,16 @@ class _Reading:
             self._set(joined, assembled(joined))
 
     def _set(self, chunks: list[Chunk], program: Program | None) -> None:
+        known = set(map(id, self.above))
+        self.above += [chunk for chunk in chunks if id(chunk) not in known]
         self.chunks, self.program = chunks, program or self.program
 
     def _supersedes(self, later: Program, block: _Block) -> bool:
         now = self.program
         if now is None:
             return not any(chunk.is_definition for chunk in self.chunks) or later.own_entry
+        if now.clarity < 3 and not (now.own_entry or later.own_entry):
+            return False
         if _CONTRASTS.search(block.lead) and not _IS_RIGHT.search(block.lead):
             return False
         if _CORRECTS.search(block.lead) and later.clarity >= 2:
@@ -124,16 +136,21 @@ class _Reading:
             # What defines a helper of `solution` anew corrects it.
             names = {name for chunk in block.chunks for name in chunk.offers}
             mends = all(chunk.is_definition for chunk in block.chunks) and bool(
-                names & {name for chunk in self.chunks for name in chunk.offers}
+                names & _offered(self.chunks)
             )
             missing = names & free(self.chunks)
-            return mends or bool(missing)
+            # A `solution` that wants arguments is called below.
+            return mends or bool(missing) or (now.clarity < 3 and bool(asked))
         if now.clarity < 3:
             return bool(asked) or alone is None or not block.fenced or alone.clarity < 2
         variables = {
             name for chunk in self.chunks if not chunk.is_definition for name in chunk.offers
         }
         return bool(asked & variables) and not _USES.search(block.lead)
+
+
+def _offered(chunks: Sequence[Chunk]) -> set[str]:
+    return {name for chunk in chunks for name in chunk.offers}
 
 
 def extract_program(completion: str) -> str | None:
@@ -155,7 +172,23 @@ def extract_program(completion: str) -> str | None:
 
 
 def _tidy(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    if text.lstrip().startswith("{"):
+        text = _in_json(text) or text
+    if "\n" not in text.strip() and "\\n" in text and parse_program(text) is None:
+        # Escaped once too often.
+        text = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
+    return text
+
+
+def _in_json(text: str) -> str | None:
+    """Return the code of an answer in JSON, as `{"code": "..."}`."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    texts = [value for value in row.values() if isinstance(value, str)]
+    return next((one for one in texts if re.search(r"\bdef |\bprint\(|=", one)), None)
 
 
 def _plain(text: str) -> str | None:

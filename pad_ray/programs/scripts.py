@@ -222,10 +222,20 @@ def _printing(script: _Script) -> frozenset[str]:
     functions = {name: one for name, one in script.functions.items() if not returns_value(one)}
     found: frozenset[str] = frozenset()
     while True:
-        more = found | {name for name, one in functions.items() if _shows(one.body, found)}
+        more = found | {name for name, one in functions.items() if _prints(one.body, found)}
         if more == found:
             return found
         found = more
+
+
+def _prints(body: Sequence[ast.stmt], printing: frozenset[str]) -> bool:
+    """Tell a function whose result is what it prints; one that says "ok" has none."""
+    at = last_result(body, printing)
+    node = None if at is None else body[at]
+    if not isinstance(node, ast.Expr):
+        return node is not None
+    called = getattr(getattr(node.value, "func", None), "id", None)
+    return is_print(node.value) or called in printing
 
 
 def _shows(body: Sequence[ast.stmt], printing: frozenset[str]) -> bool:
@@ -276,6 +286,8 @@ def _called(script: _Script, value: ast.expr | None, depth: int = 8) -> str | No
     given = [node for _, node in script.statements if value.id in bound([node])]
     if len(given) != 1 or not isinstance(given[0], ast.Assign):
         return None
+    if not isinstance(given[0].targets[0], ast.Name):
+        return None
     return _called(script, given[0].value, depth - 1)
 
 
@@ -297,7 +309,7 @@ def _needs(script: _Script, names: set[str]) -> set[str]:
 def _of_entry(script: _Script, entry: ast.FunctionDef) -> Program | None:
     driver = _driver(script)
     callable_ = not _wants_arguments(entry.args)
-    if driver is not None:
+    if driver is not None and not _is_action(script, driver):
         shown = script.chunks[driver]
         about = ENTRY in _needs(script, shown.reads)
         if about and not (callable_ and _called(script, _value(script, driver)) == ENTRY):
@@ -308,6 +320,15 @@ def _of_entry(script: _Script, entry: ast.FunctionDef) -> Program | None:
     text = _with_needs(script, ENTRY, entry)
     clarity = 3 if callable_ and (returns_value(entry) or _shows(entry.body, frozenset())) else 2
     return Program(text, True, clarity)
+
+
+def _is_action(script: _Script, at: int) -> bool:
+    """Tell the call of a function that neither returns nor prints a result, such as a test."""
+    node = script.chunks[at].nodes[-1]
+    call = node.value if isinstance(node, ast.Expr) else None
+    name = getattr(getattr(call, "func", None), "id", None)
+    function = script.functions.get(name or "")
+    return function is not None and not returns_value(function) and name not in _printing(script)
 
 
 def renamed_entry(script: _Script) -> _Script | None:
@@ -491,7 +512,7 @@ def _with_needs(script: _Script, name: str, function: ast.FunctionDef) -> str:
         for at, chunk in enumerate(script.chunks)
         if at < entry_at and isinstance(chunk.nodes[0], IMPORTS)
     }
-    needed = entry.reads - (entry.binds - entry.offers) - {name}
+    needed = (entry.reads - (entry.binds - entry.offers) - {name}) | _declared(entry)
     while True:
         more = {
             at
@@ -507,6 +528,12 @@ def _with_needs(script: _Script, name: str, function: ast.FunctionDef) -> str:
         for at, chunk in enumerate(script.chunks)
         if at == entry_at or at in kept
     ).strip()
+
+
+def _declared(chunk: Chunk) -> set[str]:
+    """Return the names that functions of the chunk write in the module."""
+    nodes = (inner for node in chunk.nodes for inner in ast.walk(node))
+    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 
 
 def _touches(chunk: Chunk, needed: set[str], entry: str) -> bool:

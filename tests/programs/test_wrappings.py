@@ -219,6 +219,19 @@ SCRIPTS = {
     "written to standard output": "import sys\nn = 15\nsys.stdout.write(str(n) + '\\n')",
     "a star import": "from math import *\nprint(floor(15.5))",
     "two functions of one name": "def f():\n    return 8\n\ndef f():\n    return 15\n\nprint(f())",
+    "a global of the solution": (
+        "total = 0\n\ndef solution():\n    global total\n    total += 15\n    return total\n\n"
+        "print(solution())"
+    ),
+    "a test that says ok": (
+        "def solution():\n    return 15\n\ndef test_solution():\n    assert solution() == 15\n\n"
+        "test_solution()"
+    ),
+    "a setting of a library": (
+        "from decimal import Decimal, getcontext\ngetcontext().prec = 10\n\ndef solution():\n"
+        "    return float(Decimal('15'))\n\nprint(solution())"
+    ),
+    "a walrus": "if (n := 15) > 3:\n    print(n)",
     "Windows spelling of statements": "a = 3; b = 5; print(a * b)",
 }
 
@@ -348,6 +361,17 @@ def test_generated_scripts(
         "```python\nboxes = 3\nprint(boxes)\n```\nThen\n```python\npens = boxes * 5\n"
         "print(pens)\n```",
         "```python\nimport math\n```\n```python\nprint(math.floor(15.5))\n```",
+        "1.\n```python\nboxes = 3\n```\n2.\n```python\npens = 5\n```\n3.\n```python\n"
+        "total = boxes * pens\nprint(f'The total is {total}.')\n```",
+        "```python\nboxes = 3\nprint(boxes)\n```\n```python\npens = 5\nprint(pens)\n```\n"
+        "```python\nprint(boxes * pens)\n```",
+        "```python\ndef solution(a, b):\n    return a * b\n```\nExample:\n"
+        "```python\nprint(solution(3, 5))\n```",
+        "I use no <think> tags here.\n```python\nprint(15)\n```",
+        "```python\n# <think> about it\nprint(15)\n```",
+        '{"code": "def solution():\\n    return 15"}',
+        "def solution():\\n    return 15",
+        "<pre><code>def solution():\n    return 15\n</code></pre>",
         "```python\ndef total(boxes, pens):\n    return boxes * pens\n```\n"
         "Call it:\n```python\nprint(total(3, 5))\n```",
         "```python\ndef pens_in_a_box():\n    return 5\n\ndef total():\n"
