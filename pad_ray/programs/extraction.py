@@ -38,7 +38,8 @@ from pad_ray.programs.scripts import ENTRY, Program, assembled, entry_of, in_fun
 __all__ = ["extract_program"]
 
 MAX_COMPLETION_CHARS = 100_000
-_MAX_BLOCKS = 64
+# Each block is read with those above it, so that the work grows by the square.
+_MAX_BLOCKS = 32
 _LEAD_CHARS = 300
 
 _DEF = re.compile(rf"^[ \t]*def[ \t]+{ENTRY}[ \t]*\(", re.MULTILINE)

@@ -513,16 +513,19 @@ def _with_needs(script: _Script, name: str, function: ast.FunctionDef) -> str:
         if at < entry_at and isinstance(chunk.nodes[0], IMPORTS)
     }
     needed = (entry.reads - (entry.binds - entry.offers) - {name}) | _declared(entry)
-    while True:
-        more = {
-            at
-            for at, chunk in enumerate(script.chunks)
-            if at not in kept and at != entry_at and _touches(chunk, needed, name)
-        }
-        if not more:
-            break
-        kept |= more
-        needed |= {n for at in more for n in script.chunks[at].reads} - {name}
+    touching: dict[str, list[int]] = {}
+    for at, chunk in enumerate(script.chunks):
+        if at not in kept and at != entry_at:
+            for touched in _touched(chunk, name):
+                touching.setdefault(touched, []).append(at)
+    waiting = list(needed)
+    while waiting:
+        for at in touching.get(waiting.pop(), ()):
+            if at not in kept:
+                kept.add(at)
+                more = script.chunks[at].reads - needed - {name}
+                needed |= more
+                waiting += more
     return "\n".join(
         alone if at == entry_at else _returning(chunk, printing).text
         for at, chunk in enumerate(script.chunks)
@@ -536,14 +539,11 @@ def _declared(chunk: Chunk) -> set[str]:
     return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 
 
-def _touches(chunk: Chunk, needed: set[str], entry: str) -> bool:
-    """Tell whether a statement makes or changes something that is needed."""
-    if chunk.offers & needed:
-        return True
+def _touched(chunk: Chunk, entry: str) -> set[str]:
+    """Return the names of what a statement makes or changes."""
     if chunk.is_definition or entry in chunk.reads:
-        return False
-    changes = _changed(chunk.nodes)
-    return bool(changes & needed)
+        return chunk.offers
+    return chunk.offers | _changed(chunk.nodes)
 
 
 def _changed(nodes: Iterable[ast.AST]) -> set[str]:

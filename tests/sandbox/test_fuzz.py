@@ -105,7 +105,9 @@ FUZZ_S = float(os.environ.get("PAD_RAY_FUZZ_S", "600"))
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_fuzz_quickly(target: str) -> None:
-    assert TARGETS[target](QUICK_S[target], random.Random(3)) > 100
+    # A text of many blocks takes the reader a good part of a second.
+    fewest = 20 if target == "extractor" else 100
+    assert TARGETS[target](QUICK_S[target], random.Random(3)) > fewest
 
 
 @pytest.mark.slow
