@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from types import CodeType
 
 # Left out on purpose: STORE_ATTR and DELETE_ATTR, LOAD_BUILD_CLASS, STORE_GLOBAL, IMPORT_STAR,
-# all handlers of exceptions (a `finally` could outlive an alarm), `with`, `match` and `async`.
+# all handlers of exceptions that a program can write (they would go on where a neighbour's leavings
+# raised MemoryError), `with`, `match` and `async`. Those that Python 3.12's compiler adds itself,
+# and CALL_INTRINSIC_1, are looked at below. The last four lines are 3.12's and 3.13's.
 _INSTRUCTIONS = """
     CACHE NOP RESUME EXTENDED_ARG PRECALL CALL CALL_FUNCTION_EX KW_NAMES PUSH_NULL POP_TOP COPY
     SWAP LOAD_CONST LOAD_FAST STORE_FAST DELETE_FAST LOAD_GLOBAL LOAD_NAME STORE_NAME DELETE_NAME
@@ -34,12 +36,24 @@ _INSTRUCTIONS = """
     POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE
     RETURN_CONST END_FOR LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR BINARY_SLICE STORE_SLICE
     POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE
+    CALL_INTRINSIC_1 RERAISE CALL_KW TO_BOOL CONVERT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC
+    LOAD_FAST_LOAD_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST SET_FUNCTION_ATTRIBUTE
 """
 _LISTED = frozenset(_INSTRUCTIONS.split())
 # Above 255 are names that Python's compiler has for itself; no code object holds them.
 _ALLOWED_OPCODES = bytes(
     code for code, name in enumerate(dis.opname) if name in _LISTED and code < 256
 )
+# Arguments of CALL_INTRINSIC_1, by CPython's pycore_intrinsics.h: a StopIteration that leaves a
+# generator becomes a RuntimeError; unary plus; a list becomes a tuple. Not here: `import *`.
+_STOPITERATION_ERROR, _UNARY_POSITIVE, _LIST_TO_TUPLE = 3, 5, 6
+_SAFE_INTRINSICS = frozenset({_STOPITERATION_ERROR, _UNARY_POSITIVE, _LIST_TO_TUPLE})
+# Python 3.11 has none; no code object holds a 255.
+_INTRINSIC_OP = dis.opmap.get("CALL_INTRINSIC_1", 255)
+_RERAISE_OP = dis.opmap["RERAISE"]
+# What may lie between an exception and its going on: a comprehension gives names their values back.
+_CLEAN_UP = "SWAP POP_TOP STORE_FAST STORE_FAST_STORE_FAST EXTENDED_ARG CALL_INTRINSIC_1"
+_CLEAN_UP_OPS = frozenset(dis.opmap[name] for name in _CLEAN_UP.split() if name in dis.opmap)
 
 SAFE_BUILTINS = frozenset(
     """
@@ -135,12 +149,47 @@ def _is_clear(code: CodeType) -> bool:
     instructions = code.co_code[::2]
     if instructions.translate(None, _ALLOWED_OPCODES) or code.co_flags & _ASYNC:
         return False
+    if _INTRINSIC_OP in instructions and not _intrinsics_are_safe(code):
+        return False
+    if code.co_exceptiontable and not _handlers_only_clean_up(code):
+        return False
     names = code.co_names
     if _SAFE_ANYWHERE.issuperset(names) and (
         _MODULE_OP not in instructions or _OTHER_MODULES.isdisjoint(names)
     ):
         return True
     return all(_name_is_safe(op, name) for op, name in _uses(code))
+
+
+def _intrinsics_are_safe(code: CodeType) -> bool:
+    pairs = zip(code.co_code[::2], code.co_code[1::2], strict=True)
+    return all(arg in _SAFE_INTRINSICS for op, arg in pairs if op == _INTRINSIC_OP)
+
+
+def _handlers_only_clean_up(code: CodeType) -> bool:
+    """Tell whether each exception goes on after nothing but what the compiler itself put there."""
+    instructions = code.co_code[::2]
+    for start in _handlers(code.co_exceptiontable):
+        end = instructions.find(_RERAISE_OP, start)
+        if end < 0 or not _CLEAN_UP_OPS.issuperset(instructions[start:end]):
+            return False
+    return True
+
+
+def _handlers(table: bytes) -> Iterator[int]:
+    """Yield which instruction each entry of an exception table goes to.
+
+    An entry has four numbers, of six bits a byte: its first instruction, how many, where to, and
+    the stack's depth (CPython's exception_handling_notes.txt).
+    """
+    numbers = []
+    number = 0
+    for byte in table:
+        number = number << 6 | byte & 0x3F
+        if not byte & 0x40:
+            numbers.append(number)
+            number = 0
+    yield from numbers[2::4]
 
 
 def _name_is_safe(op: int, name: str) -> bool:
