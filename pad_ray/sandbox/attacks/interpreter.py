@@ -20,13 +20,14 @@ _MEMORY: tuple[Entry, ...] = (
     ),
     ("endless recursion", "error", "f = lambda x: f(x + 1)\nreturn f(0)"),
     (
+        # From Python 3.12 on, calls through C have a limit of their own.
         "recursion without a limit",
-        "memory",
+        "memory error",
         "sys.setrecursionlimit(10**9)\nf = lambda *x: f(*[x] * 999)\nreturn f()",
     ),
     (
         "overflow of the C stack",
-        "crashed",
+        "crashed error",
         "sys.setrecursionlimit(10**9)\nf = lambda x: sorted([x], key=f)\nreturn f(0)",
     ),
     ("write to a null pointer", "crashed", "return libc().memset(8, 0, 8)"),
