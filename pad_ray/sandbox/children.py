@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -33,7 +34,6 @@ from pad_ray.sandbox.wire import (
 
 _SAMPLE_S = 0.05
 _MAX_GAP = 4
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 # Room for an error report beside value and output: type and message, escaped.
 _REPORT_BYTES = 16 << 10
 # A character of the value is counted escaped, one of the output is not: \u0000 for a byte.
@@ -44,6 +44,9 @@ _SHARED_BYTES = 1 << 20
 _SHARED_CPU_S = 0.25
 _SHARED_TOTAL_S = 1.0
 _SHARED_RECURSION = 900
+# So few objects of a program may wait for a later one's end: too few to take long, or to overflow
+# the stack, when they are let go.
+_LITTER = 200
 # What a program is seen to try, for the message; a label, not a barrier.
 _WATCHED = frozenset(
     "_thread ctypes fcntl mmap open os pty resource shutil signal socket subprocess".split()
@@ -147,12 +150,14 @@ class Nursery:
 class Together(NamedTuple):
     """How far a shared child came: programs done with, and those of them to be run alone.
 
-    `died_at` is the position of the program that it died at, if it did.
+    `died_at` is the position of the program that it died at, if it did; `overtime` tells that it
+    was that program's own alarm.
     """
 
     done: int
     not_proved: tuple[int, ...]
     died_at: int | None
+    overtime: bool = False
 
 
 def run_alone(index: int, nursery: Nursery) -> None:
@@ -181,11 +186,13 @@ def run_shared(indices: Sequence[int], nursery: Nursery) -> Together:
     def work() -> bytes:
         return _evaluate_in_turn(indices, nursery)
 
-    wall_s = settings.wall_s + _SHARED_CPU_S * len(indices)
+    # Proved programs cannot sleep, and this is more work than the child takes on.
+    wall_s = settings.wall_s + _SHARED_TOTAL_S + _SHARED_CPU_S
     ended = _run_child(work, nursery, wall_s, _SHARED_BYTES + settings.report_bytes, shared=True)
     if ended.ending != FRAMED:
         (position,) = _NUMBER.unpack_from(nursery.page)
-        return Together(0, (), position)
+        overtime = os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGPROF
+        return Together(0, (), position, overtime)
     (done,) = _NUMBER.unpack_from(ended.report)
     (count,) = _NUMBER.unpack_from(ended.report, _NUMBER.size)
     not_proved = struct.unpack_from(f"<{count}I", ended.report, 2 * _NUMBER.size)
@@ -197,25 +204,39 @@ def _evaluate_in_turn(indices: Sequence[int], nursery: Nursery) -> bytes:
     """Return how many programs were done with, which of them not run, and replies to the others."""
     size = nursery.settings.output_kb << 10
     alarm_s = min(nursery.settings.cpu_s, _SHARED_CPU_S)
+    total_s = min(max(nursery.settings.cpu_s, _SHARED_CPU_S), _SHARED_TOTAL_S)
     # What warm caches save a program of its stack must not decide: a deeper one is run alone.
     sys.setrecursionlimit(_SHARED_RECURSION)
+    # A collection in a program's time would end what others left. Without any, the first count
+    # is how many objects live on, and proved programs cannot see the difference.
+    gc.disable()
     replies = bytearray()
     not_proved = []
+    full = False
     for position, index in enumerate(indices):
         _NUMBER.pack_into(nursery.page, 0, position)
         # By ticks, so not exact, and need not be: who overstays is run again alone.
         signal.setitimer(signal.ITIMER_PROF, alarm_s)
         # The process's own CPU clock moves by ticks while an alarm is set.
         wall, cpu = time.monotonic(), time.thread_time()
-        report = evaluate_if_harmless(nursery.desk.program(index), size)
-        cpu_now = time.thread_time()
+        try:
+            report = evaluate_if_harmless(nursery.desk.program(index), size)
+            if gc.get_count()[0] > _LITTER:
+                gc.collect()
+            cpu_now = time.thread_time()
+            if report is not None:
+                wall_s = time.monotonic() - wall
+                replies += pack_reply(index, Reply(FRAMED, 0, cpu_now - cpu, wall_s, report))
+        except MemoryError:
+            report, full = None, True
+        if full:
+            # All that the child still does needs room.
+            nursery.bench.reserve.close()
+            gc.collect()
         if report is None:
             not_proved.append(index)
-        else:
-            wall_s = time.monotonic() - wall
-            replies += pack_reply(index, Reply(FRAMED, 0, cpu_now - cpu, wall_s, report))
         # What is handed over is safe from the end of the child, by its CPU limit too.
-        if len(replies) > _SHARED_BYTES or cpu_now > _SHARED_TOTAL_S:
+        if full or len(replies) > _SHARED_BYTES or cpu_now > total_s:
             break
     signal.setitimer(signal.ITIMER_PROF, 0)
     counts = struct.pack(f"<{2 + len(not_proved)}I", position + 1, len(not_proved), *not_proved)
@@ -236,7 +257,7 @@ def _run_child(
         _child(work, nursery.jail, write_end, nonce, shared)
     # Else the pipe never ends: the zygote itself would hold it open.
     os.close(write_end)
-    ending, data = _collect(pid, read_end, nursery, wall_s, max_bytes)
+    ending, data = _collect(pid, started, read_end, nursery, wall_s, max_bytes)
     os.close(read_end)
     # No effect on one that is exiting; ends one that closed its pipe and lives on.
     os.kill(pid, signal.SIGKILL)
@@ -264,7 +285,7 @@ def _child(
 
 
 def _collect(
-    pid: int, read_end: int, nursery: Nursery, wall_s: float, max_bytes: int
+    pid: int, started: float, read_end: int, nursery: Nursery, wall_s: float, max_bytes: int
 ) -> tuple[int, bytes]:
     """Read the child's pipe to its end, the wall limit or the size limit."""
     data = b""
@@ -274,7 +295,7 @@ def _collect(
     slice_ms = min(_SAMPLE_S, wall_s / 10) * 1e3
     poller.register(read_end, select.POLLIN)
     try:
-        while clock is None or not clock.run_out(talking=bool(data)):
+        while clock is None or not clock.run_out():
             ready = poller.poll(slice_ms)
             for fd, _ in ready:
                 if fd != read_end:
@@ -288,7 +309,7 @@ def _collect(
             # Most children write once and end, and need no clock.
             rounds += 1
             if clock is None and (not ready or rounds > 2):
-                clock = _Clock(pid, wall_s, slice_ms / 1e3)
+                clock = Clock(pid, started, wall_s, slice_ms / 1e3)
             # A hang-up does not tell all: others may have inherited the owner's end of the pipe.
             if clock is not None and os.getppid() != nursery.settings.owner_pid:
                 _leave(pid)
@@ -303,38 +324,68 @@ def _leave(pid: int) -> NoReturn:
     _exit(0)
 
 
-class _Clock:
+class Clock:
     """The wall limit of one child: its CPU time and its sleep count, waiting for a core does not.
 
-    What a child does is sampled a few times a second, so waits that no counter shows (a machine
-    with more work than cores, a throttled container, a stolen virtual core) are not held
-    against it.
+    Sleep is what is left of the time that passed without the child's CPU time and its wait for a
+    core, as the kernel counts both. Such a rest that shows no sleep (the child never gave up a
+    core of itself) is not held against it: a throttled container, a stolen virtual core, a wait
+    that the kernel counts when it is over.
     """
 
-    def __init__(self, pid: int, wall_s: float, slice_s: float) -> None:
+    def __init__(self, pid: int, started: float, wall_s: float, slice_s: float) -> None:
         self._slice_s = slice_s
         self._wall_s = wall_s
-        self._stat = f"/proc/{pid}/stat"
-        self._sampled = time.monotonic()
-        self._slept_s = self._elapsed_s = 0.0
+        self._pid = pid
+        self._sampled = started
+        self._before = _Usage(0.0, 0.0, 0, False)
+        self._unexplained_s = self._slept_s = self._elapsed_s = 0.0
 
-    def run_out(self, talking: bool) -> bool:
-        """Tell whether the child's time is over; call it at least every `slice_s`.
-
-        A child that has begun to write is sampled when it wakes the zygote, and so always at work:
-        all its time counts.
-        """
+    def run_out(self) -> bool:
+        """Tell whether the child's time is over; call it at least every `slice_s`."""
         now = time.monotonic()
-        if now - self._sampled < self._slice_s:
+        gap_s = now - self._sampled
+        if gap_s < self._slice_s:
             return False
+        usage, before = _usage(self._pid), self._before
+        busy_s = usage.cpu_s - before.cpu_s + usage.queued_s - before.queued_s
+        self._unexplained_s += gap_s - busy_s
         # A longer gap means that this process itself got no core, or the machine was paused.
-        gap_s = min(now - self._sampled, _MAX_GAP * self._slice_s)
-        self._sampled = now
-        with open(self._stat, encoding="utf-8", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        if fields[0] in "ST" or talking:
-            self._slept_s += gap_s
+        gap_s = min(gap_s, _MAX_GAP * self._slice_s)
+        if usage.asleep or usage.naps != before.naps or self._unexplained_s < 0:
+            self._slept_s += min(self._unexplained_s, gap_s)
+            self._unexplained_s = 0.0
         self._elapsed_s += gap_s
-        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
-        used_up = self._slept_s + cpu_s >= self._wall_s
+        self._sampled, self._before = now, usage
+        used_up = self._slept_s + usage.cpu_s >= self._wall_s
         return used_up or self._elapsed_s >= self._wall_s * STRETCH
+
+
+class _Usage(NamedTuple):
+    """What the kernel counts of a child: seconds of CPU and of waits for a core, how often it gave
+    up a core of itself; and whether it is asleep or stopped.
+    """
+
+    cpu_s: float
+    queued_s: float
+    naps: int
+    asleep: bool
+
+
+def _usage(pid: int) -> _Usage:
+    # Needs no right to look at the process, unlike its files.
+    cpu_s = time.clock_gettime(~pid << 3 | 2)
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+            # The first line is the process's name, which is its own choice.
+            fields = dict(line.split(":", 1) for line in status.read().splitlines()[1:])
+    except OSError:  # another's is hidden here (hidepid)
+        return _Usage(cpu_s, 0.0, 0, True)
+    naps = int(fields.get("voluntary_ctxt_switches", 0))
+    asleep = fields["State"].split()[0] in "ST"
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
+            cpu_ns, queued_ns, _ = map(int, schedstat.read().split())
+    except OSError:  # not counted here (gVisor)
+        return _Usage(cpu_s, 0.0, naps, asleep)
+    return _Usage(cpu_ns / 1e9, queued_ns / 1e9, naps, asleep)

@@ -107,7 +107,8 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
     """Do as `evaluate`, in a process that goes on to other programs.
 
     None means that the program must be run alone: it is not proved harmless, or its end may
-    depend on the room that its neighbours left it (memory and stack).
+    depend on the stack that its neighbours left it. MemoryError means the same of memory, which
+    may still be full.
     """
     code, printed = _compiled(source), None
     if isinstance(code, CodeType):
@@ -121,8 +122,6 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
             sys.stdout, printed = _captured(max_bytes)
         try:
             outcome = _executed(code, namespace, max_bytes)
-        except MemoryError:
-            return None
         finally:
             # Functions and their globals are a cycle: broken, its memory serves the next program.
             namespace.clear()
@@ -130,10 +129,7 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
         outcome = code
     if isinstance(outcome, Failure) and isinstance(outcome.error, MemoryError | RecursionError):
         return None
-    try:
-        return _report(outcome, printed, crowded=True)
-    except MemoryError:
-        return None
+    return _report(outcome, printed, crowded=True)
 
 
 def _compiled(source: bytes) -> CodeType | Failure:

@@ -30,6 +30,9 @@ _LAZY_MODULES = ("_strptime", "unicodedata", "encodings.ascii", "encodings.latin
 _TOOLS = ("ctypes", "_ctypes", "mmap", "signal", "select", "pad_ray")
 _OWNER_CHECK_S = 1.0
 _WARM_RUNS = 20
+# A death that no alarm explains may be another program's doing than that of the one it came to.
+# After so many in a request the rest is run alone.
+_MAX_PUZZLES = 3
 # Trusted, and the only programs that the zygote itself runs.
 WARM_UP = (
     b"def solution():\n    apples = 3\n    pears = apples * 2.5\n    return apples + pears",
@@ -74,16 +77,27 @@ def _run(programs: int, nursery: Nursery) -> None:
 
 
 def _run_together(programs: int, nursery: Nursery) -> list[int]:
-    """Run programs in shared children; return those that must be run alone."""
+    """Run programs in shared children; return those that must be run alone.
+
+    A child's death costs what those before it needed once more, and no more than that, because
+    they are handed over before others are begun.
+    """
     alone: list[int] = []
     waiting = list(range(programs))
+    together_now = programs
+    puzzles = 0
     while waiting:
-        together = run_shared(waiting, nursery)
+        together = run_shared(waiting[:together_now], nursery)
         alone += together.not_proved
-        if together.died_at is not None:
-            # Its neighbours' results died with the child: they are run again, it is not.
-            alone.append(waiting.pop(together.died_at))
         waiting = waiting[together.done :]
+        together_now -= together.done
+        if together.died_at is not None:
+            alone.append(waiting.pop(together.died_at))
+            together_now = together.died_at
+            puzzles += not together.overtime
+            if puzzles == _MAX_PUZZLES:
+                return sorted(alone + waiting)
+        together_now = together_now or len(waiting)
     return sorted(alone)
 
 

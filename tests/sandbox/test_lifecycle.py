@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pad_ray.sandbox import Limits, Sandbox, SandboxError
+from pad_ray.sandbox.children import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "def solution():\n    return 6 * 7"
@@ -31,10 +32,15 @@ def zygote_of(sandbox: Sandbox) -> int:
     return pid
 
 
+def state(pid: int) -> str:
+    """Return the letter of a process's state."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie that nobody reaped does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return state(pid) != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -240,6 +246,44 @@ def test_a_paused_zygote_does_not_time_a_good_program_out() -> None:
         outcome = running.result()[0]
     assert (outcome.status, outcome.value) == ("ok", 42)
     assert outcome.wall_s > 1
+
+
+def test_sleep_counts_however_well_a_program_is_awake_when_it_is_looked_at() -> None:
+    code = "import os, time\nwhile os.read(0, 1):\n    end = time.monotonic() + 0.02\n"
+    code += "    while time.monotonic() < end: pass"
+    sleeper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert sleeper.stdin is not None
+    wait_until(lambda: state(sleeper.pid) == "S")
+    started = time.monotonic()
+    clock = Clock(sleeper.pid, started, wall_s=1.0, slice_s=0.05)
+    while not clock.run_out():
+        assert time.monotonic() - started < 4
+        time.sleep(0.1)
+        os.write(sleeper.stdin.fileno(), b"x")
+        wait_until(lambda: state(sleeper.pid) == "R")
+    sleeper.stdin.close()
+    sleeper.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a /proc of its own")
+@pytest.mark.parametrize("hidepid", [1, 2])
+def test_where_other_processes_are_hidden_long_programs_end_as_elsewhere(hidepid: int) -> None:
+    code = (
+        "import subprocess, sys\n"
+        f"mount = 'mount -t proc -o hidepid={hidepid} proc /proc'\n"
+        "if subprocess.run(mount.split()).returncode: sys.exit('no mount')\n"
+        "from pad_ray.sandbox import Limits, Sandbox\n"
+        "with Sandbox(Limits(wall_s=0.6)) as sandbox:\n"
+        "    sleep = 'import time\\ndef solution():\\n    time.sleep({})\\n    return 1'\n"
+        "    work = 'import time\\ndef solution():\\n    while time.process_time() < .2: 1'\n"
+        "    zygotes = sandbox.zygote_pids\n"
+        "    print(*[o.status for o in sandbox.run([sleep.format(.2), work, sleep.format(9)])])\n"
+        "    print(zygotes == sandbox.zygote_pids)\n"
+    )
+    said = script(code, "unshare", "--mount").communicate(timeout=100)[0]
+    if "no mount" in said or "unshare" in said:
+        pytest.skip(said)
+    assert said.split() == ["ok", "ok", "timeout", "True"]
 
 
 # Installs a filter that answers one system call with an error, as a kernel without it would.
