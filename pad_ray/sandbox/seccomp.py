@@ -7,14 +7,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from pad_ray.sandbox.syscalls import ALLOWED, MACHINES, NO_EXEC, REFUSED
+from pad_ray.sandbox.syscalls import ALLOWED, CHECKED, MACHINES, REFUSED, Check
 
 # linux/bpf_common.h, linux/seccomp.h
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-# Offsets in struct seccomp_data; both machines are little-endian, so this is arg 2's low word.
-_NUMBER_AT, _ARCH_AT, _PROT_AT = 0, 4, 32
-_PROT_EXEC = 4
+# Offsets in struct seccomp_data; both machines are little-endian, so an argument's low word is its
+# first.
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT, _ARGUMENT_BYTES = 0, 4, 16, 8
 
 
 _Calls: TypeAlias = Mapping[str, tuple[int | None, int | None]]
@@ -56,17 +56,27 @@ def _ranges(column: int, besides: _Calls) -> list[tuple[int, bytes]]:
     for refusal, calls in REFUSED.items():
         rules |= dict.fromkeys(_numbers(calls, column), _op(_RETURN, _ERRNO | refusal))
     rules |= dict.fromkeys(_numbers({**ALLOWED, **besides}, column), _op(_RETURN, _ALLOW))
-    unless_executable = [
-        _op(_LOAD, _PROT_AT),
-        _op(_ANY_BIT, _PROT_EXEC, jump_false=1),
-        _op(_RETURN, _ERRNO | errno.EACCES),
-        _op(_RETURN, _ALLOW),
-    ]
-    rules |= dict.fromkeys(_numbers(NO_EXEC, column), b"".join(unless_executable))
+    for check, row in CHECKED.values():
+        rules |= dict.fromkeys(_numbers({"": row}, column), _checked(check))
     # x32 calls share the x86_64 arch value but carry bit 30, and end in the last range.
     treated = [rules.get(number, kill) for number in range(max(rules) + 2)]
     starts = [n for n, rule in enumerate(treated) if n == 0 or rule != treated[n - 1]]
     return [(start, treated[start]) for start in starts]
+
+
+def _checked(check: Check) -> bytes:
+    """Return code that allows the call if its argument has one of the values."""
+    values = sorted(check.values)
+    tests = [_op(_EQUAL, value, jump_true=len(values) - at) for at, value in enumerate(values)]
+    return b"".join(
+        [
+            _op(_LOAD, _ARGUMENTS_AT + check.argument * _ARGUMENT_BYTES),
+            _op(_AND, check.mask & 0xFFFFFFFF),
+            *tests,
+            _op(_RETURN, _ERRNO | check.refusal),
+            _op(_RETURN, _ALLOW),
+        ]
+    )
 
 
 def _search(ranges: Sequence[tuple[int, bytes]], at: int = 0) -> list[_Node]:

@@ -7,11 +7,13 @@ turn on other programs.
 
 from __future__ import annotations
 
+import platform
 from textwrap import dedent, indent
 from typing import NamedTuple
 
 from pad_ray.sandbox.attacks.interpreter import INSIDE, Entry, source_bombs
 from pad_ray.sandbox.attacks.neighbours import SHARED_LANE, SPOILERS
+from pad_ray.sandbox.syscalls import CHECKED, MACHINES
 
 # What the programs aim at; tests put planted ones in their place.
 TARGET_FILE = "/etc/passwd"
@@ -46,6 +48,15 @@ def libc():
 _PRELUDE = "import json, math, os, re, sys, time\n"
 # The zygote's command line names its owner.
 _OWNER = "json.loads(sys.orig_argv[-1])[0]"
+
+_COLUMN = MACHINES.get(platform.machine(), MACHINES["x86_64"])[0]
+
+
+def _refused(call: str, arguments: str) -> str:
+    """Return a program's body that makes a raw call, and fails unless that is refused."""
+    number = CHECKED[call][1][_COLUMN]
+    return f"return libc().syscall({number}, {arguments}) == -1 or 1 / 0"
+
 
 _FILES: tuple[Entry, ...] = (
     ("read a file", "forbidden", f"return open('{TARGET_FILE}').read()"),
@@ -127,6 +138,25 @@ _SECRETS: tuple[Entry, ...] = (
     ("let the zygote trace it", "forbidden", "return libc().ptrace(0, 0, 0, 0)"),
     ("take the owner's descriptors", "forbidden", f"return os.pidfd_open({_OWNER})"),
     ("list all processes", "forbidden", "return os.listdir('/proc')"),
+    ("read the zygote's CPU clock", "error", "return time.clock_gettime(~os.getppid() << 3 | 2)"),
+    (
+        "find processes by their CPU clocks",
+        "error",
+        """
+        for pid in range(1, 300):
+            try: return time.clock_gettime(~pid << 3 | 2)
+            except OSError as error: last = error
+        raise last
+        """,
+    ),
+    ("find processes by the resolution", "error", "return time.clock_getres(~1 << 3 | 2)"),
+    (
+        "sleep by the owner's CPU clock",
+        "ok",
+        _refused("clock_nanosleep", f"~{_OWNER} << 3 | 2, 0, bytes(16), None"),
+    ),
+    ("find processes by their cores", "forbidden", "return list(os.sched_getaffinity(1))"),
+    ("read the host's name", "forbidden", "return list(os.uname())"),
     (
         "search every object for a secret",
         "ok timeout",
@@ -150,7 +180,7 @@ _SECRETS: tuple[Entry, ...] = (
         c.madvise.argtypes = [type(c).__init__.__globals__['c_size_t']] * 3
         heap = {{id(thing) >> 16 << 16 for thing in sys.modules['gc'].get_objects()}}
         pages = (page for part in heap for page in range(part, part + (1 << 16), 4096))
-        texts = (string_at(page, 4096) for page in pages if c.madvise(page, 4096, 0) == 0)
+        texts = (string_at(page, 4096) for page in pages if c.madvise(page, 4096, 15) == 0)
         return [str(text[text.find(marker):][:99]) for text in texts if marker in text]
         """,
     ),
@@ -217,7 +247,7 @@ _JAIL: tuple[Entry, ...] = (
     (
         "delete the CPU timer",
         "forbidden",
-        "libc().syscall(226 if os.uname().machine == 'x86_64' else 111, 0)\nwhile True: pass",
+        f"libc().syscall({226 if platform.machine() == 'x86_64' else 111}, 0)\nwhile True: pass",
     ),
     ("forge a signal's return", "forbidden", "return libc().syscall(15, 0)"),
     (
@@ -253,6 +283,8 @@ _JAIL: tuple[Entry, ...] = (
     ("use io_uring", "forbidden", "return libc().syscall(425, 8, bytes(120))"),
     ("load a BPF program", "forbidden", "return libc().syscall(321, 0, bytes(120), 120)"),
     ("use another calling convention", "forbidden", "libc().syscall(0x40000001, 1, b'x', 1)"),
+    ("have its pages merged with others'", "ok", _refused("madvise", "0, 0, 12")),
+    ("lock with inheritance of priority", "ok", _refused("futex", "bytes(8), 6, 0, None")),
     ("execute its own machine code", "ok", "return libc().mmap(0, 4096, 7, 0x22, -1, 0)"),
     ("duplicate descriptors", "forbidden", "while True: os.dup(1)"),
     ("open pipes", "forbidden", "while True: os.pipe()"),
