@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pad_ray.sandbox.limits import Limits
-from pad_ray.sandbox.values import Value, from_wire
+from pad_ray.sandbox.values import MAX_DEPTH, MAX_DIGITS, Value, from_wire
 from pad_ray.sandbox.wire import EXIT_NOT_JAILED, FRAMED, OVERFLOWED, TIMED_OUT, Reply
 
 Status = Literal["ok", "error", "timeout", "memory", "forbidden", "crashed", "invalid"]
 _STATUSES = frozenset(get_args(Status))
+# A dict of the wire form is an object, a list and a pair; the report is an object itself.
+_MAX_NESTING = 3 * MAX_DEPTH + 3
+# So many digits are read whatever limit the owner has set (`sys.int_info`).
+_DIGITS = 640
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ def judge(reply: Reply, limits: Limits) -> Outcome:
     if reply.ending == FRAMED:
         try:
             return _parse(reply.report, limits, *times)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             outcome = Outcome("crashed", message="the program sent a malformed result")
     elif reply.ending == TIMED_OUT:
         message = f"wall time limit of {limits.wall_s:g} s"
@@ -66,7 +73,8 @@ def judge(reply: Reply, limits: Limits) -> Outcome:
 
 
 def _parse(report: bytes, limits: Limits, cpu_s: float, wall_s: float) -> Outcome:
-    fields: dict[str, Any] = json.loads(report)
+    _refuse_deep(report)
+    fields: dict[str, Any] = json.loads(report, parse_int=_whole)
     status = fields["status"]
     longest = limits.output_kb << 10
     if status == "ok":
@@ -85,6 +93,29 @@ def _parse(report: bytes, limits: Limits, cpu_s: float, wall_s: float) -> Outcom
         cpu_s=cpu_s,
         wall_s=wall_s,
     )
+
+
+def _refuse_deep(report: bytes) -> None:
+    """Raise ValueError for nesting that the parser, which recurses in C, should not be given."""
+    if report.count(b"[") + report.count(b"{") <= _MAX_NESTING:
+        return
+    brackets = _STRING.sub(b"", report).translate(None, _NO_BRACKETS)
+    for _ in range(_MAX_NESTING):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    if brackets:
+        raise ValueError("nests too deep, or does not close what it opens")
+
+
+def _whole(digits: str) -> int:
+    """Do as int(), whatever length of text the owner lets that read."""
+    if len(digits) > MAX_DIGITS + 1:
+        raise ValueError("a number of too many digits")
+    sign, digits = (-1, digits[1:]) if digits[0] == "-" else (1, digits)
+    number = 0
+    for at in range(0, len(digits), _DIGITS):
+        piece = digits[at : at + _DIGITS]
+        number = number * 10 ** len(piece) + int(piece)
+    return sign * number
 
 
 def _text(value: object, longest: int = 1000) -> str | None:

@@ -158,10 +158,23 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         return text
     except MemoryError:
         raise
+    except SystemError as error:
+        # At some places the interpreter's own word for memory that ran out.
+        if _memory_is_full():
+            raise MemoryError from error
+        return Failure("error", error)
     except (PermissionError, ForbiddenImport) as error:
         return Failure("forbidden", error)
     except BaseException as error:  # whatever a program raises, SystemExit too, is its outcome
         return Failure("error", error)
+
+
+def _memory_is_full() -> bool:
+    try:
+        bytearray(_RESERVE_BYTES)
+    except MemoryError:
+        return True
+    return False
 
 
 def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool = False) -> bytes:

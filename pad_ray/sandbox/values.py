@@ -97,7 +97,7 @@ def _plain_number(value: Any) -> bool | int | float:
     """Return the plain number that a number of another library stands for."""
     kind = type(value)
     if kind is Decimal:
-        if not value.is_finite() or value.adjusted() > MAX_DIGITS:
+        if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
             return float(value)
         return int(value) if value == value.to_integral_value() else float(value)
     if kind is Fraction:

@@ -31,7 +31,7 @@ CORNERS = {
     ],
     "decimals": [
         body(f"return Decimal('{text}')", "from decimal import Decimal")
-        for text in ("1.10", "3", "NaN", "-Infinity", "1E+5000", "1E-400")
+        for text in ("1.10", "3", "NaN", "-Infinity", "1E+4299", "1E+4300", "1E+5000", "1E-400")
     ],
     "no program": [
         "", "\n", "def solution(: pass", "solution = 3", "def solve(): return 1", "x = (", "\x00",

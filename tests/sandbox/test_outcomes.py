@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -235,6 +236,17 @@ def test_memory_that_is_full_of_any_size_of_object_is_told() -> None:
             assert (outcome.status, outcome.error_type) == ("memory", "MemoryError"), size
 
 
+def test_memory_that_ends_as_a_broken_call_is_told() -> None:
+    """CPython 3.11 forgets the MemoryError of a queue that cannot grow."""
+    search = (
+        "from collections import deque\ndef solution():\n    q = deque([(1, 1)])\n    while q:\n"
+        "        a, b = q[0]\n        q.append((a + 1, b * 2 % 1000003))\n        q.append((a, b))"
+    )
+    with Sandbox(Limits(cpu_s=20, wall_s=60, memory_mb=32)) as sandbox:
+        outcomes = [sandbox.run([search] * n)[0] for n in (1, 1, 2)]
+    assert {outcome.status for outcome in outcomes} == {"memory"}
+
+
 def test_what_is_no_text_is_invalid_and_a_bare_text_a_callers_mistake(sandbox: Sandbox) -> None:
     programs: list[str] = [None, "x" * (1 << 21), solution("1")]  # type: ignore[list-item]
     assert [outcome.status for outcome in sandbox.run(programs)] == ["invalid", "invalid", "ok"]
@@ -278,3 +290,39 @@ def test_the_room_imports_neither_ray_nor_torch_nor_other_rooms() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_report_ends_an_owner_that_recurses_deep_or_reads_short_numbers_only() -> None:
+    """The parser would overflow the owner's stack, and not read a whole number that is right."""
+    code = (
+        "import sys\n"
+        "from pad_ray.sandbox import Limits\n"
+        "from pad_ray.sandbox.outcome import judge\n"
+        "from pad_ray.sandbox.wire import FRAMED, Reply\n"
+        "sys.setrecursionlimit(10**8)\n"
+        "def told(value):\n"
+        '    report = b\'{"status": "ok", "value": \' + value + b"}"\n'
+        "    return judge(Reply(FRAMED, 0, 0.0, 0.0, report), Limits())\n"
+        "for limit in (640, 4300, 0):\n"
+        "    sys.set_int_max_str_digits(limit)\n"
+        "    parts = b'[', b'{\"\": ', b'\"[\", [', rb'\"\\\"[\", ['\n"
+        "    deep = [told(part * 400000) for part in parts]\n"
+        "    deep += [told(b'[' * 200000 + b']' * 200000)]\n"
+        "    deep += [told(b'[],' * 99 + rb'\"\\[' * 99999)]\n"
+        "    assert {outcome.status for outcome in deep} == {'crashed'}\n"
+        "    assert told(b'9' * 400000).status == told(b'9' * 4302).status == 'crashed'\n"
+        "    assert told(b'-' + b'9' * 4300).value == 1 - 10**4300\n"
+        "    assert told(b'7' * 641).value == 7 * (10**641 // 9)\n"
+        "    assert told(b'[' * 32 + b'\"' + b'[{' * 200 + b'\"' + b']' * 32).status == 'ok'\n"
+        "    assert told(b'[' * 33 + b']' * 33).status == 'crashed'\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_values_of_dicts_may_nest_as_deep_as_lists(run_one: RunOne) -> None:
+    for link in ("[x]", "{1: x}", "{1: [x, {}, []]}"):
+        outcome = run_one(f"x = 1\nfor _ in range(15): x = {link}\ndef solution(): return x")
+        assert outcome.status == "ok", outcome
