@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
 
 from pad_ray.sandbox.executor import Sandbox
+from pad_ray.sandbox.locks import ForkSafeLock
 from pad_ray.sandbox.outcome import Outcome
 
 _MOST_KEPT = 20_000
@@ -23,7 +23,7 @@ class OutcomeCache:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._kept: OrderedDict[str, Outcome] = OrderedDict()
 
     def run(self, programs: Sequence[str]) -> list[Outcome]:

@@ -25,14 +25,17 @@ from pad_ray.sandbox.wire import (
     TIMED_OUT,
     UNFRAMED,
     Reply,
+    Wait,
     pack_reply,
     program_spans,
     seal,
     unseal,
     write_all,
+    write_frame,
 )
 
 _SAMPLE_S = 0.05
+_FORK_TRIES, _FORK_PAUSE_S = 10, 0.1
 _MAX_GAP = 4
 # Room for an error report beside value and output: type and message, escaped.
 _REPORT_BYTES = 16 << 10
@@ -57,6 +60,10 @@ _BLANK = bytes(PAGE_BYTES)
 
 # Bound here, because a program may replace them in its copy of the modules.
 _exit = os._exit
+
+
+class NoProcess(Exception):
+    """The machine lets this process start no child; the message is the kernel's."""
 
 
 class Settings(NamedTuple):
@@ -85,7 +92,7 @@ class Pipes(NamedTuple):
 
 
 class Desk:
-    """The request in work, and its answer so far.
+    """The request in work, and the part of its answer that is not sent yet.
 
     In two objects, so that a lone child can forget its neighbours' without touching each.
     """
@@ -94,17 +101,27 @@ class Desk:
         self._request = b""
         self._spans: list[tuple[int, int]] = []
         self.answer = bytearray()
+        self._sent = 0.0
 
     def load(self, request: bytes) -> int:
         """Begin with a request and return how many programs it holds."""
         self._request, self._spans = request, program_spans(request)
         self.answer = bytearray()
+        self._sent = time.monotonic()
         return len(self._spans)
 
     def program(self, index: int) -> bytes:
         """Return the text of one program."""
         start, end = self._spans[index]
         return self._request[start:end]
+
+    def hand_over(self, pipes: Pipes, wait: Wait, least_s: float = 0.0) -> None:
+        """Send what there is, if it is much or the last was sent `least_s` ago."""
+        due = time.monotonic() >= self._sent + least_s or len(self.answer) > _SHARED_BYTES
+        if self.answer and due:
+            write_frame(pipes.replies, self.answer, wait)
+            self.answer = bytearray()
+            self._sent = time.monotonic()
 
     def forget(self) -> None:
         """Let go of all texts and replies."""
@@ -248,13 +265,12 @@ def _run_child(
 ) -> Reply:
     """Fork a jailed child that sends what `work` returns, wait, and tell how it ended."""
     nursery.page[:] = _BLANK
-    read_end, write_end = os.pipe()
     # A new one each time: what a child knows of it forges no other's report.
     nonce = os.urandom(NONCE_BYTES)
-    started = time.monotonic()
-    pid = os.fork()
+    pid, read_end, write_end = _fork()
     if pid == 0:
         _child(work, nursery.jail, write_end, nonce, shared)
+    started = time.monotonic()
     # Else the pipe never ends: the zygote itself would hold it open.
     os.close(write_end)
     ending, data = _collect(pid, started, read_end, nursery, wall_s, max_bytes)
@@ -267,6 +283,24 @@ def _run_child(
         ending = UNFRAMED
     cpu_s = usage.ru_utime + usage.ru_stime
     return Reply(ending, status, cpu_s, time.monotonic() - started, report or b"")
+
+
+def _fork() -> tuple[int, int, int]:
+    """Return a new process's id, which is 0 in it, and the two ends of a pipe.
+
+    Tries for a while where others took the last free process; raises NoProcess then.
+    """
+    ends: tuple[int, int] | None = None
+    for _ in range(_FORK_TRIES):
+        try:
+            ends = ends or os.pipe()
+            return os.fork(), ends[0], ends[1]
+        except OSError as error:
+            why = error.strerror
+            time.sleep(_FORK_PAUSE_S)
+    for end in ends or ():
+        os.close(end)
+    raise NoProcess(why)
 
 
 def _child(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from threading import Lock
 from types import TracebackType
 
 from pad_ray.sandbox.limits import Limits
+from pad_ray.sandbox.locks import ForkSafeLock
 from pad_ray.sandbox.outcome import Outcome
 from pad_ray.sandbox.pool import Pool
 from pad_ray.sandbox.process import Calling, SandboxError
@@ -46,7 +46,7 @@ class Sandbox:
         self._share = share
         self._plain = Pool(Calling(self.limits, (), share), zygotes)
         self._heavy: Pool | None = None
-        self._heavy_lock = Lock()
+        self._heavy_lock = ForkSafeLock()
         try:
             self.layers = self._plain.start()
         except BaseException:

@@ -22,7 +22,8 @@ class Limits:
 
     wall_s: seconds the program may run and sleep. Time in which it wants a core and gets none is
         not counted, so that a busy machine fails no good program; `wire.STRETCH` times as many
-        seconds on the clock are the end in any case.
+        seconds on the clock are the end in any case. Where the kernel hides other processes
+        (hidepid), such waits cannot be told from sleep and are counted.
     cpu_s: seconds of processor time, below one second too.
     memory_mb: address space on top of the interpreter's own, in MB of 2**20 bytes.
     output_kb: size of the returned value as JSON, and of the printed text that is kept, each in

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event
 
+from pad_ray.sandbox.locks import ForkSafeLock
 from pad_ray.sandbox.outcome import Outcome, judge
 from pad_ray.sandbox.process import Calling, SandboxError, Zygote, ZygoteDied
 
@@ -68,23 +69,30 @@ class Pool:
 
     def _run(self, chunk: Sequence[bytes], stop: Event) -> list[Outcome]:
         place = self._free_place()
+        outcomes: dict[int, Outcome] = {}
+        waiting = list(range(len(chunk)))
         try:
             for _ in range(2):
                 if self._closed or stop.is_set():
                     raise SandboxError("the sandbox is closed")
                 try:
-                    replies = place.ready().ask(chunk)
-                    return [judge(reply, self._limits) for reply in replies]
+                    for at, reply in place.ready().ask([chunk[index] for index in waiting]):
+                        outcomes[waiting[at]] = judge(reply, self._limits)
                 except ZygoteDied:
                     place.drop()
                 except BaseException:
                     # An interrupt left a reply in the pipe; the next program must not get it.
                     place.drop()
                     raise
+                waiting = [index for index in waiting if index not in outcomes]
+                if not waiting:
+                    return [outcomes[index] for index in range(len(chunk))]
         finally:
             place.lock.release()
         if len(chunk) > 1:
-            return [outcome for source in chunk for outcome in self._run([source], stop)]
+            for index in waiting:
+                outcomes[index] = self._run([chunk[index]], stop)[0]
+            return [outcomes[index] for index in range(len(chunk))]
         return [Outcome("crashed", message="the sandbox's zygote died twice under this program")]
 
     def _free_place(self) -> _Place:
@@ -102,7 +110,7 @@ class _Place:
     """Where one zygote works; it is replaced when it dies. All but `kill` need the lock."""
 
     def __init__(self, calling: Calling) -> None:
-        self.lock = Lock()
+        self.lock = ForkSafeLock()
         self._calling = calling
         self._owner_pid = os.getpid()
         self._zygote: Zygote | None = None
@@ -161,8 +169,8 @@ def _start(calling: Calling) -> Zygote:
         if missing:
             raise SandboxError(f"the required layer {missing[0]!r} does not hold on this machine")
         for programs in [*([canary] for canary in _CANARIES), _CANARIES]:
-            replies = zygote.ask([program.encode() for program, _ in programs])
-            for (program, expected), reply in zip(programs, replies, strict=True):
+            for index, reply in zygote.ask([program.encode() for program, _ in programs]):
+                program, expected = programs[index]
                 outcome = judge(reply, limits)
                 if outcome.status != expected:
                     raise SandboxError(f"the jail does not hold here: {outcome} for {program!r}")

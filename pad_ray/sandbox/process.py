@@ -9,17 +9,19 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pad_ray.sandbox.limits import Limits
 from pad_ray.sandbox.wire import (
+    NOT_RUN,
     STRETCH,
     Reply,
     pack_programs,
     read_frame,
     unpack_replies,
+    until,
     write_frame,
 )
 
@@ -37,6 +39,8 @@ main()
 _START_S = 60.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 60.0
+# What a zygote takes at most for one more frame, besides one program's time.
+_FRAME_S = 3.0
 _END_S = 2.0
 
 
@@ -68,10 +72,12 @@ class Zygote:
             raise SandboxError(
                 f"the sandbox needs Linux, not {sys.platform}: run it in a container"
             )
-        self._program_s = 2 * calling.limits.wall_s * STRETCH
+        self._silence_s = longest_silence(calling.limits)
         self._process = _spawn(calling)
         # A forgotten Popen keeps itself and its pipes alive, and so the process.
         self._finalizer = weakref.finalize(self, _end, self._process)
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self.layers = self._greeting()
 
     @property
@@ -79,19 +85,28 @@ class Zygote:
         """The process id."""
         return self._process.pid
 
-    def ask(self, programs: Sequence[bytes]) -> list[Reply]:
-        """Have programs run, and return their replies in order.
+    def ask(self, programs: Sequence[bytes]) -> Iterator[tuple[int, Reply]]:
+        """Have programs run, and yield their replies as they come, each with its program's index.
 
-        Raises ZygoteDied; the zygote is of no more use then.
+        Raises ZygoteDied, and SandboxError where the machine lets no program start; the zygote is
+        of no more use then, nor is it when not all replies were taken.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        missing = set(range(len(programs)))
         try:
-            write_frame(self._process.stdin.fileno(), pack_programs(programs))
-            deadline = time.monotonic() + self._program_s * len(programs) + _GRACE_S
-            body = read_frame(self._process.stdout.fileno(), deadline)
-            return unpack_replies(body, len(programs))
-        except (OSError, EOFError, ValueError, struct.error) as error:
+            wait = until(time.monotonic() + _GRACE_S)
+            write_frame(self._process.stdin.fileno(), pack_programs(programs), wait)
+            while missing:
+                wait = until(time.monotonic() + self._silence_s)
+                body = read_frame(self._process.stdout.fileno(), wait)
+                for index, reply in unpack_replies(body):
+                    if reply.ending == NOT_RUN:
+                        why = reply.report.decode(errors="replace")
+                        raise SandboxError(f"no process can be started for a program: {why}")
+                    missing.remove(index)
+                    yield index, reply
+        except (OSError, EOFError, ValueError, KeyError, struct.error) as error:
             raise ZygoteDied from error
 
     def end(self) -> None:
@@ -111,7 +126,7 @@ class Zygote:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         try:
-            frame = read_frame(self._process.stdout.fileno(), time.monotonic() + _START_S)
+            frame = read_frame(self._process.stdout.fileno(), until(time.monotonic() + _START_S))
             greeting = json.loads(frame)
         except (OSError, EOFError) as error:
             self._process.kill()
@@ -133,11 +148,22 @@ class Zygote:
         return layers
 
 
+def longest_silence(limits: Limits) -> float:
+    """Return the seconds after which a zygote that sent nothing is given up.
+
+    They are twice what one program may take; a longer answer comes in several frames.
+    """
+    return 2 * STRETCH * (limits.wall_s + _FRAME_S) + _GRACE_S
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     _close(process)
     try:
         process.wait(_END_S)
     except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Before an interrupt goes on, too. A process that ended already is not signalled.
         process.kill()
         process.wait()
 

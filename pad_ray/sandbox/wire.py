@@ -6,8 +6,8 @@ import os
 import select
 import struct
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 # A program that only waits for a core may take so many times its wall limit, never more.
 STRETCH = 10
@@ -18,14 +18,18 @@ EXIT_NOT_JAILED = 99
 _LENGTH = struct.Struct("<I")
 _REPLY = struct.Struct("<IBiddI")
 
-# How a child ended, as its zygote saw it.
-FRAMED, UNFRAMED, TIMED_OUT, OVERFLOWED = range(4)
+# How a child ended, as its zygote saw it; NOT_RUN where the machine let it start none.
+FRAMED, UNFRAMED, TIMED_OUT, OVERFLOWED, NOT_RUN = range(5)
+
+# Returns once a descriptor is ready for an event of `poll`, or raises.
+Wait: TypeAlias = Callable[[int, int], None]
 
 
 class Reply(NamedTuple):
     """What became of one program: `status` is wait4's, `report` the child's (untrusted) JSON.
 
-    `report` of a child killed by seccomp is the last thing it was seen to try.
+    `report` of a child killed by seccomp is the last thing it was seen to try, and that of one
+    not run is why.
     """
 
     ending: int
@@ -35,21 +39,37 @@ class Reply(NamedTuple):
     report: bytes
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`, blocking."""
+def until(deadline: float) -> Wait:
+    """Return a wait that raises TimeoutError past `deadline` (monotonic)."""
+
+    def wait(fd: int, event: int) -> None:
+        if not poll_once(fd, event, deadline - time.monotonic()):
+            raise TimeoutError("no answer in time")
+
+    return wait
+
+
+def poll_once(fd: int, event: int, seconds: float) -> bool:
+    """Tell whether a descriptor becomes ready, or hangs up, within some seconds."""
+    poller = select.poll()
+    poller.register(fd, event)
+    return bool(poller.poll(max(0.0, seconds) * 1e3))
+
+
+def write_all(fd: int, data: bytes, wait: Wait | None = None) -> None:
+    """Write all of `data`; a descriptor that does not block needs a `wait`."""
     view = memoryview(data)
     while view:
+        if wait is not None:
+            wait(fd, select.POLLOUT)
         view = view[os.write(fd, view) :]
 
 
-def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
-    """Read `size` bytes; EOFError at an early end, TimeoutError past `deadline` (monotonic)."""
+def read_exact(fd: int, size: int, wait: Wait) -> bytes:
+    """Read `size` bytes; EOFError at an early end, and what `wait` raises."""
     data = bytearray()
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
     while len(data) < size:
-        if deadline is not None and not poller.poll(max(0.0, deadline - time.monotonic()) * 1e3):
-            raise TimeoutError("no answer in time")
+        wait(fd, select.POLLIN)
         chunk = os.read(fd, min(size - len(data), 1 << 20))
         if not chunk:
             raise EOFError("the other end closed the pipe")
@@ -57,15 +77,15 @@ def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
     return bytes(data)
 
 
-def write_frame(fd: int, body: bytes | bytearray) -> None:
+def write_frame(fd: int, body: bytes | bytearray, wait: Wait) -> None:
     """Write a length and `body`."""
-    write_all(fd, _LENGTH.pack(len(body)) + body)
+    write_all(fd, _LENGTH.pack(len(body)) + body, wait)
 
 
-def read_frame(fd: int, deadline: float | None = None) -> bytes:
+def read_frame(fd: int, wait: Wait) -> bytes:
     """Read what `write_frame` wrote; errors as `read_exact`."""
-    (size,) = _LENGTH.unpack(read_exact(fd, _LENGTH.size, deadline))
-    return read_exact(fd, size, deadline)
+    (size,) = _LENGTH.unpack(read_exact(fd, _LENGTH.size, wait))
+    return read_exact(fd, size, wait)
 
 
 def pack_programs(programs: Sequence[bytes]) -> bytes:
@@ -90,22 +110,19 @@ def pack_reply(index: int, reply: Reply) -> bytes:
     return _REPLY.pack(index, *reply[:4], len(reply.report)) + reply.report
 
 
-def unpack_replies(body: bytes, count: int) -> list[Reply]:
-    """Return the replies to a request of `count` programs, in the request's order.
+def unpack_replies(body: bytes) -> Iterator[tuple[int, Reply]]:
+    """Yield the replies of a frame, each with its program's index in the request.
 
-    Raises struct.error or ValueError where the body is malformed or a reply is missing.
+    An answer is as many frames as it takes, in any order. Raises struct.error or ValueError where
+    the body is malformed.
     """
-    replies: dict[int, Reply] = {}
     at = 0
     while at < len(body):
         index, ending, status, cpu_s, wall_s, size = _REPLY.unpack_from(body, at)
         at += _REPLY.size + size
         if at > len(body):
             raise ValueError("a reply is cut off")
-        replies[index] = Reply(ending, status, cpu_s, wall_s, body[at - size : at])
-    if replies.keys() != set(range(count)):
-        raise ValueError(f"not one reply for each of {count} programs")
-    return [replies[i] for i in range(count)]
+        yield index, Reply(ending, status, cpu_s, wall_s, body[at - size : at])
 
 
 def seal(nonce: bytes, report: bytes) -> bytes:

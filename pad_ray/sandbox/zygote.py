@@ -9,19 +9,34 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from importlib import import_module
 from mmap import mmap
 
 from pad_ray.sandbox import jail as lockdown
-from pad_ray.sandbox.children import PAGE_BYTES, Nursery, Pipes, Settings, run_alone, run_shared
+from pad_ray.sandbox.children import (
+    PAGE_BYTES,
+    NoProcess,
+    Nursery,
+    Pipes,
+    Settings,
+    run_alone,
+    run_shared,
+)
 from pad_ray.sandbox.jail import Jail
 from pad_ray.sandbox.modules import ALLOWED_MODULES, PARTS, WARM_UPS
 from pad_ray.sandbox.program import NoMoreImports, evaluate, evaluate_if_harmless, make_bench
-from pad_ray.sandbox.wire import read_frame, write_frame
+from pad_ray.sandbox.wire import (
+    NOT_RUN,
+    Reply,
+    Wait,
+    pack_reply,
+    poll_once,
+    read_frame,
+    write_frame,
+)
 
 # Loaded before the imports are closed: what the interpreter itself imports when first needed.
 _LAZY_MODULES = ("_strptime", "unicodedata", "encodings.ascii", "encodings.latin_1")
@@ -29,6 +44,8 @@ _LAZY_MODULES = ("_strptime", "unicodedata", "encodings.ascii", "encodings.latin
 # `resource` stays: os.wait4 imports it at every call.
 _TOOLS = ("ctypes", "_ctypes", "mmap", "signal", "select", "pad_ray")
 _OWNER_CHECK_S = 1.0
+# Replies are sent no more often than this, so that the owner is not woken for each.
+_FRAME_S = 0.5
 _WARM_RUNS = 20
 # A death that no alarm explains may be another program's doing than that of the one it came to.
 # After so many in a request the rest is run alone.
@@ -50,33 +67,48 @@ def main() -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.close(null)
+    os.set_blocking(pipes.replies, False)
+    wait = _for_owner(settings.owner_pid)
     try:
         nursery = _prepare(settings, pipes)
         _probe(nursery.jail)
+        greeting: dict[str, object] = {"layers": lockdown.layers(nursery.jail)}
     except OSError as error:
-        write_frame(pipes.replies, json.dumps({"refused": error.strerror or str(error)}).encode())
-        return
+        greeting = {"refused": error.strerror or str(error)}
     except ImportError as error:
-        write_frame(pipes.replies, json.dumps({"missing": str(error)}).encode())
-        return
-    layers = lockdown.layers(nursery.jail)
-    write_frame(pipes.replies, json.dumps({"layers": layers}).encode())
-    while _next_request(pipes, settings.owner_pid):
-        _run(nursery.desk.load(read_frame(pipes.requests)), nursery)
-        write_frame(pipes.replies, nursery.desk.answer)
+        greeting = {"missing": str(error)}
+    write_frame(pipes.replies, json.dumps(greeting).encode(), wait)
+    while "layers" in greeting:
+        try:
+            request = read_frame(pipes.requests, wait)
+        except EOFError:
+            return
+        _answer(nursery.desk.load(request), nursery, wait)
 
 
-def _run(programs: int, nursery: Nursery) -> None:
-    """Run what can be in shared children, the rest alone."""
+def _answer(programs: int, nursery: Nursery, wait: Wait) -> None:
+    """Run the programs on the desk and send all replies, or why they cannot be run."""
+    desk, pipes = nursery.desk, nursery.pipes
+    try:
+        for _ in _run(programs, nursery):
+            desk.hand_over(pipes, wait, _FRAME_S)
+    except NoProcess as error:
+        desk.answer += pack_reply(0, Reply(NOT_RUN, 0, 0.0, 0.0, str(error).encode()))
+    desk.hand_over(pipes, wait)
+
+
+def _run(programs: int, nursery: Nursery) -> Iterator[None]:
+    """Run what can be in shared children, the rest alone; yield after each child."""
     alone: Sequence[int] = range(programs)
     # One program would be forked for twice if it is not proved.
     if nursery.settings.share and programs > 1:
-        alone = _run_together(programs, nursery)
+        alone = yield from _run_together(programs, nursery)
     for index in alone:
         run_alone(index, nursery)
+        yield
 
 
-def _run_together(programs: int, nursery: Nursery) -> list[int]:
+def _run_together(programs: int, nursery: Nursery) -> Generator[None, None, list[int]]:
     """Run programs in shared children; return those that must be run alone.
 
     A child's death costs what those before it needed once more, and no more than that, because
@@ -88,6 +120,7 @@ def _run_together(programs: int, nursery: Nursery) -> list[int]:
     puzzles = 0
     while waiting:
         together = run_shared(waiting[:together_now], nursery)
+        yield
         alone += together.not_proved
         waiting = waiting[together.done :]
         together_now -= together.done
@@ -175,12 +208,13 @@ def _probe(jail: Jail) -> None:
         raise OSError(0, answer or "a locked-in child could not write its result")
 
 
-def _next_request(pipes: Pipes, owner_pid: int) -> bool:
-    """Wait for a request; False once the owner closed the pipe or is dead."""
-    poller = select.poll()
-    poller.register(pipes.requests, select.POLLIN)
-    # A forked copy of the owner may hold the pipe open after the owner's death.
-    while os.getppid() == owner_pid:
-        for _, events in poller.poll(_OWNER_CHECK_S * 1e3):
-            return bool(events & select.POLLIN)
-    return False
+def _for_owner(owner_pid: int) -> Wait:
+    """Return a wait that lasts as long as the owner does, and ends this process with it."""
+
+    def wait(fd: int, event: int) -> None:
+        # A forked copy of the owner may hold the pipe open after the owner's death.
+        while not poll_once(fd, event, _OWNER_CHECK_S):
+            if os.getppid() != owner_pid:
+                os._exit(0)
+
+    return wait

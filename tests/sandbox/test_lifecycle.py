@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pad_ray.sandbox import Limits, Sandbox, SandboxError
+from pad_ray.sandbox import Limits, Sandbox, SandboxError, process
 from pad_ray.sandbox.children import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +145,103 @@ def test_a_forked_copy_of_the_owner_gets_a_zygote_of_its_own() -> None:
         "    print(sandbox.run([good])[0].value)\n"
     )
     assert script(code).communicate(timeout=100)[0].split() == ["42", "42"]
+
+
+def test_a_copy_forked_under_another_threads_run_waits_for_no_lock() -> None:
+    code = (
+        "import os, threading, time\nfrom pad_ray.sandbox import Sandbox\n"
+        "good = 'def solution():\\n    return 42'\n"
+        "sleep = 'import time\\ndef solution():\\n    time.sleep({})\\n    return 1'\n"
+        "with Sandbox() as sandbox:\n"
+        "    thread = threading.Thread(target=sandbox.run, args=([sleep.format(1.5)],))\n"
+        "    thread.start()\n"
+        "    while not open('/proc/{0}/task/{0}/children'.format(sandbox.zygote_pids[0])).read():\n"
+        "        time.sleep(0.01)\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        value = sandbox.run([good])[0].value\n"
+        "        sandbox.close()\n"
+        "        os._exit(value)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+        "    thread.join()\n"
+        "    print(sandbox.run([good])[0].value)\n"
+    )
+    owner = script(code)
+    try:
+        assert owner.communicate(timeout=60)[0].split() == ["42", "42"]
+    finally:
+        for pid in children(owner.pid):
+            os.kill(pid, signal.SIGKILL)
+        owner.kill()
+
+
+@pytest.mark.parametrize("bytes_each", [10, 100_000])
+def test_a_stopped_zygote_is_replaced(bytes_each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the owner waits for an answer, or for room in the pipe to write to."""
+    monkeypatch.setattr(process, "longest_silence", lambda limits: 5.0)
+    monkeypatch.setattr(process, "_GRACE_S", 1.0)
+    with Sandbox() as sandbox:
+        stopped = zygote_of(sandbox)
+        os.kill(stopped, signal.SIGSTOP)
+        outcomes = sandbox.run([f"{GOOD}  # {'x' * bytes_each}"] * 3)
+        assert [outcome.value for outcome in outcomes] == [42, 42, 42]
+        assert zygote_of(sandbox) != stopped
+    assert not alive(stopped)
+
+
+def test_no_more_is_held_of_an_answer_than_a_part() -> None:
+    program = "def solution():\n    print('\\0' * 65536)\n    return '\\0' * 10900"
+    with Sandbox() as sandbox:
+        zygote = zygote_of(sandbox)
+        sandbox.run([program] * 5)
+        before = peak_bytes(zygote)
+        for lone in ("", "import operator\n"):
+            outcomes = sandbox.run([lone + program] * 60)
+            assert {len(outcome.stdout) for outcome in outcomes} == {65536}
+        # The answer has 27 MB, and was held several times over.
+        assert peak_bytes(zygote) - before < 6 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmHWM"].split()[0]) << 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may lower another process's limits")
+def test_where_no_process_can_be_started_it_says_so_and_blames_no_program() -> None:
+    with Sandbox() as sandbox:
+        resource.prlimit(zygote_of(sandbox), resource.RLIMIT_NPROC, (0, 0))
+        for programs in ([GOOD], [GOOD, GOOD]):
+            with pytest.raises(SandboxError, match="no process can be started"):
+                sandbox.run(programs)
+            assert sandbox.run(programs)[0].value == 42  # by another zygote
+            resource.prlimit(zygote_of(sandbox), resource.RLIMIT_NPROC, (0, 0))
+
+
+def test_interrupts_in_a_row_leave_no_process() -> None:
+    code = (
+        "import os, signal, time\nfrom pad_ray.sandbox import Sandbox\n"
+        "good = 'def solution():\\n    return 42'\n"
+        "def interrupt(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, interrupt)\n"
+        "with Sandbox() as sandbox:\n"
+        "    end = time.monotonic() + 2\n"
+        "    while time.monotonic() < end:\n"
+        "        try:\n"
+        "            signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)\n"
+        "            while True: sandbox.run([good] * 50)\n"
+        "        except KeyboardInterrupt: pass\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "    print(sandbox.run([good])[0].value)\n"
+        "    end = time.monotonic() + 20\n"
+        "    while time.monotonic() < end:\n"
+        "        left = open(f'/proc/{os.getpid()}/task/{os.getpid()}/children').read().split()\n"
+        "        if left == [str(pid) for pid in sandbox.zygote_pids]: break\n"
+        "        time.sleep(0.05)\n"
+        "    print(len(left))\n"
+    )
+    assert script(code).communicate(timeout=100)[0].splitlines()[-2:] == ["42", "1"]
 
 
 def test_a_closed_sandbox_says_so_and_closes_twice() -> None:
