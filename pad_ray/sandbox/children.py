@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -36,6 +37,8 @@ from pad_ray.sandbox.wire import (
 
 _SAMPLE_S = 0.05
 _FORK_TRIES, _FORK_PAUSE_S = 10, 0.1
+# What another process's end may mend.
+_NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 _MAX_GAP = 4
 # Room for an error report beside value and output: type and message, escaped.
 _REPORT_BYTES = 16 << 10
@@ -296,6 +299,8 @@ def _fork() -> tuple[int, int, int]:
             ends = ends or os.pipe()
             return os.fork(), ends[0], ends[1]
         except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
             why = error.strerror
             time.sleep(_FORK_PAUSE_S)
     for end in ends or ():

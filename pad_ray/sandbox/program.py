@@ -17,6 +17,7 @@ from pad_ray.sandbox.values import UnsupportedValue, to_wire
 FILE_NAME = "<program>"
 MAX_MESSAGE = 500
 _RESERVE_BYTES = 1 << 20
+_UNSAID = ("without exception set", "without setting an exception")
 
 
 class ForbiddenImport(ModuleNotFoundError):
@@ -159,22 +160,14 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
     except MemoryError:
         raise
     except SystemError as error:
-        # At some places the interpreter's own word for memory that ran out.
-        if _memory_is_full():
+        # Some places of the interpreter forget to say that memory ran out; by now it may be free.
+        if str(error).endswith(_UNSAID):
             raise MemoryError from error
         return Failure("error", error)
     except (PermissionError, ForbiddenImport) as error:
         return Failure("forbidden", error)
     except BaseException as error:  # whatever a program raises, SystemExit too, is its outcome
         return Failure("error", error)
-
-
-def _memory_is_full() -> bool:
-    try:
-        bytearray(_RESERVE_BYTES)
-    except MemoryError:
-        return True
-    return False
 
 
 def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool = False) -> bytes:

@@ -80,10 +80,11 @@ def main() -> None:
     write_frame(pipes.replies, json.dumps(greeting).encode(), wait)
     while "layers" in greeting:
         try:
-            request = read_frame(pipes.requests, wait)
+            # No name here may hold the request: a lone program sees the frames above its own.
+            programs = nursery.desk.load(read_frame(pipes.requests, wait))
         except EOFError:
             return
-        _answer(nursery.desk.load(request), nursery, wait)
+        _answer(programs, nursery, wait)
 
 
 def _answer(programs: int, nursery: Nursery, wait: Wait) -> None:
