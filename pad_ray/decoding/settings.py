@@ -81,7 +81,8 @@ class SearchSettings(Settings):
     n: int = Field(16, ge=1, le=256)
     """Programs sampled (vote), the most that auto samples, or the most repairs."""
     temperature: float = Field(0.7, gt=0, le=5)
-    """Of sampling; below 1 the likeliest tokens are drawn more often."""
+    """Of sampling; below 1 the likeliest tokens are drawn more often. None is drawn but the 64
+    likeliest."""
     confidence: float = Field(0.9, ge=0, le=1)
     """Where auto stops: the probability of being right that the best answer must have."""
     calibration: Calibration = Calibration()

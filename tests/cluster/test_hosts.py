@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hosts import DASHBOARD, GCS, POSSIBLE, WHY_NOT, Hosts, hosts, row_ids
+from hosts import DASHBOARD, GCS, POSSIBLE, RAY, WHY_NOT, Hosts, hosts, row_ids
 from shared_machines import AGAIN_IF_BUSY
 
 pytestmark = [
@@ -179,6 +179,26 @@ def test_the_status_and_the_reason_come_back(whole: Hosts, laptop: Path) -> None
     ran = submitted(whole, laptop, "synthesize", *flags.split())
     assert ran.returncode == 2
     assert "synthesize: error: /gone/p.jsonl" in ran.stdout, ran.stdout
+
+
+def test_a_job_is_submitted_by_hand(whole: Hosts, storage: Path) -> None:
+    """The README's `ray job submit`; an output that Ray would delete with it is refused."""
+
+    def submit(out: str) -> subprocess.CompletedProcess[str]:
+        job = f"python jobs/synthesize.py --task coin_flip --count 20 --teacher scripted --out {out}"
+        to_head = f"--address {whole.dashboard} --working-dir . --"
+        words = [str(RAY), "job", "submit", *to_head.split(), *job.split()]
+        return whole.run("client", words, cwd=ROOT, check=False, timeout=600)
+
+    refused = submit("runs/lost")
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "synthesize: error: out: runs/lost would be deleted" in said
+    assert "Traceback" not in said
+    out = storage / "kept"
+    ran = submit(str(out))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(row_ids(out)) == 20
 
 
 def test_a_taken_name_is_refused(whole: Hosts, laptop: Path, storage: Path) -> None:

@@ -9,10 +9,13 @@ import pytest
 from small_students import Example
 
 from pad_ray.base.errors import ConfigError
-from pad_ray.decoding.search import OUT_OF_TOKENS
+from pad_ray.decoding.growth import Grow
+from pad_ray.decoding.hypothesis import Hypothesis, Step
+from pad_ray.decoding.search import OUT_OF_TOKENS, Trail, Verify
 from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.decoding.strategies import STRATEGIES
+from pad_ray.decoding.strategies.stepwise import diverse
 from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.programs.canonical import normalise_program
 from pad_ray.students.models import Student
@@ -147,6 +150,35 @@ def test_the_tree_tells_what_became_of_every_proposal(
     for node in solution.tree:
         texts[node.number] = texts[node.parent] + node.code
     assert solution.text in {texts[number] for number in kept}
+
+
+def test_diverse_trees_know_nothing_of_each_other() -> None:
+    """Each goes on to its own end, though another has finished and ranks above it."""
+
+    def below(parent: Hypothesis, code: str, logprob: float) -> Hypothesis:
+        steps = (*parent.steps, Step(code, logprob, 1))
+        finished = "return" in code
+        return Hypothesis(steps, finished=finished, parent=parent.number, fresh=1)
+
+    settings = SearchSettings(strategy="diverse", width=2, weights=Weights(execution=0))
+    trail = Trail("How many?", settings)
+    search = diverse(trail, root := Hypothesis())
+    assert isinstance(next(search), Grow)
+    quick, slow = below(root, "a = 1\n", -1.0), below(root, "b = 2\n", -2.0)
+    answer = search.send([[quick, slow]])
+    ended, same = below(quick, "return 1\n", -1.0), below(slow, "c = 3\n", -9.0)
+    for proposed in ([[ended], [same]], [[last := below(same, "return 1\n", -0.1)]]):
+        assert isinstance(answer, Verify)
+        grow = search.send(answer.hypotheses)
+        assert isinstance(grow, Grow)
+        assert [start.number for start in grow.starts] == [p[0].parent for p in proposed]
+        answer = search.send(proposed)
+    assert isinstance(answer, Verify)
+    with pytest.raises(StopIteration):
+        search.send(answer.hypotheses)
+    assert trail.best is ended
+    kept = {node.code for node in trail.nodes if node.kept}
+    assert kept == {step.code for h in (ended, last) for step in h.steps}
 
 
 def test_a_proposal_is_the_same_as_another_where_it_is(

@@ -54,7 +54,8 @@ def stepwise(trail: Trail, root: Hypothesis) -> Search:
 def diverse(trail: Trail, root: Hypothesis) -> Search:
     """Let each of `width` first steps grow a tree of its own, of one hypothesis at a time.
 
-    A dead end is met as `stepwise` does.
+    No tree sees what another holds: each goes on to its own end, and the best of these is the
+    answer. A dead end is met as `stepwise` does.
     """
     width = trail.settings.width
     starts, finished = [root], list[Hypothesis]()
@@ -65,7 +66,7 @@ def diverse(trail: Trail, root: Hypothesis) -> Search:
         kept = [h for tree in judged for h in _best_first(trail, tree)[: width if first else 1]]
         _note(trail, starts, proposed, [h for tree in judged for h in tree], kept)
         finished = _best_first(trail, finished + [h for h in kept if h.finished])
-        starts = _hopeful(trail, kept, finished)
+        starts = [h for h in kept if not h.finished]
         _offer(trail, finished, starts)
     yield from _fall_back(trail, root, finished)
 
@@ -96,7 +97,10 @@ def _round(
 def _judged(
     proposed: Proposed, finished: Sequence[Hypothesis], apart: bool
 ) -> Part[tuple[list[list[Hypothesis]], list[Hypothesis]]]:
-    trees = yield from _judge([[below] for below in proposed] if apart else [proposed], finished)
+    if apart:
+        trees = yield from _judge([[below] for below in proposed], [])
+    else:
+        trees = yield from _judge([proposed], finished)
     return trees, [h for tree in trees for h in tree]
 
 
@@ -136,9 +140,10 @@ def _judge(
     trees: Sequence[Proposed], finished: Sequence[Hypothesis]
 ) -> Part[list[list[Hypothesis]]]:
     """Return each tree's proposals that can go on, judged; of those that are the same, one."""
-    seen = {key_of(h) for h in finished}
+    known = {key_of(h) for h in finished}
     unique: list[list[Hypothesis]] = []
     for tree in trees:
+        seen = set(known)
         likeliest = sorted((h for below in tree for h in below), key=lambda h: -h.logprob)
         unique.append([])
         for hypothesis in likeliest:
