@@ -461,9 +461,14 @@ class Engine:
             place += 1
             chosen = 0
             if line.chances is not None:
-                logprobs = choices.logprobs_L_T_K[number : number + 1, place]
+                at = slice(number, number + 1), place
                 heat = group.grow.temperature or 0.0
-                (chosen,) = drawn(logprobs, [heat], [next(line.chances)])
+                (chosen,) = drawn(
+                    choices.logprobs_L_T_K[at],
+                    choices.tokens_L_T_K[at],
+                    [heat],
+                    [next(line.chances)],
+                )
         if guessed:
             line.guessed(place + 1, len(guessed))
         return place + 1
@@ -609,7 +614,8 @@ def _first_choices(lines: Sequence[tuple[Group, Line]], choices: Choices) -> lis
     if drawing:
         heats = [lines[n][0].grow.temperature or 0.0 for n in drawing]
         chances = [next(c) for n in drawing if (c := lines[n][1].chances) is not None]
-        places = drawn(choices.logprobs_L_T_K[drawing, 0], heats, chances)
+        at = drawing, 0
+        places = drawn(choices.logprobs_L_T_K[at], choices.tokens_L_T_K[at], heats, chances)
         for n, place in zip(drawing, places, strict=True):
             first[n] = place
     return first

@@ -73,7 +73,7 @@ class Line:
     done: bool = False
     finished: bool = False
     truncated: bool = False
-    chances: Iterator[float] | None = None
+    chances: Iterator[int] | None = None
     guesses: int = _FIRST_GUESSES
     reading: Reading | None = None
 
@@ -92,16 +92,35 @@ class Line:
 
 
 def drawn(
-    logprobs_N_K: np.ndarray, temperatures: Sequence[float], chances: Sequence[float]
+    logprobs_N_K: np.ndarray,
+    tokens_N_K: np.ndarray,
+    temperatures: Sequence[float],
+    chances: Sequence[int],
 ) -> list[int]:
-    """Return which of its choices, the likeliest first, each of N lines draws."""
-    # A chance a token, whatever was drawn before: a line draws alike alone and in a batch.
+    """Return which of its choices each of N lines draws; a chance is any whole number of 64 bits.
+
+    Each token has noise of its own, by the chance and its number (Gumbel-max). Sums are rounded
+    otherwise in another batch, and by how likely tokens are in all a draw would turn on the order
+    of two of them; here it turns on that of the two that lead.
+    """
+    keys_N_K = tokens_N_K.astype(np.uint64) * _ODD + np.array(chances, np.uint64)[:, None]
+    # In (0, 1), so that no logarithm is infinite.
+    evenly_N_K = ((_mixed(keys_N_K) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     heat = np.asarray(temperatures)[:, None]
-    reached_N_K = np.cumsum(np.exp((logprobs_N_K - logprobs_N_K[:, :1]) / heat), axis=1)
-    bars = np.asarray(chances)[:, None] * reached_N_K[:, -1:]
-    places = np.minimum((reached_N_K <= bars).sum(axis=1), reached_N_K.shape[1] - 1)
-    found: list[int] = places.tolist()
+    noisy_N_K = logprobs_N_K / heat - np.log(-np.log(evenly_N_K))
+    found: list[int] = noisy_N_K.argmax(axis=1).tolist()
     return found
+
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mixed(keys: np.ndarray) -> np.ndarray:
+    """Return numbers that look random, one a key (the finaliser of SplitMix64, Steele 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        keys = (keys ^ (keys >> np.uint64(shift))) * np.uint64(factor)
+    mixed: np.ndarray = keys ^ (keys >> np.uint64(31))
+    return mixed
 
 
 @dataclass(eq=False)
@@ -179,11 +198,11 @@ class Growth:
         return [line for group in self.groups for line in group.lines]
 
 
-def _chances(grow: Grow, start: Hypothesis, way: int) -> Iterator[float]:
-    """Yield numbers in [0, 1) that depend on the seed, the start's text and the way's number."""
+def _chances(grow: Grow, start: Hypothesis, way: int) -> Iterator[int]:
+    """Yield whole numbers that depend on the seed, the start's text and the way's number."""
     # Not the engine's own stream: what is drawn must not depend on what else is in work.
     key = f"{grow.seed}\0{start.text}\0{way}".encode()
     seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
     random = np.random.Generator(np.random.Philox(key=seed))
     while True:
-        yield from random.random(64)
+        yield from random.integers(0, 2**64, 64, np.uint64, endpoint=False).tolist()

@@ -32,9 +32,9 @@ from pad_ray.verifiers.base import Candidate, StepScorer
 _log = logging.getLogger(__name__)
 
 # Scorers cost less a program in a batch: they are asked once so many rows wait for them, or one
-# search has waited for so many ticks.
-_IDLE_SHARE = 0.3
-_PATIENCE_TICKS = 2
+# search has waited for about as many ticks as a step has tokens. Programs are run at once.
+_IDLE_SHARE = 0.9
+_PATIENCE_TICKS = {Verify: 12, Run: 2}
 # How long a step may wait for scorers and the sandbox where nothing else is to be done.
 _WAIT_S = 0.05
 
@@ -309,7 +309,7 @@ class Scheduler:
         jobs = [job for job in self._jobs if isinstance(job.request, Verify | Run)]
         if not jobs:
             return
-        late = any(self._ticks - job.asked >= _PATIENCE_TICKS for job in jobs)
+        late = any(self._ticks - job.asked >= _PATIENCE_TICKS[type(job.request)] for job in jobs)
         writing = self.engine.at_work
         if writing and not late and self.engine.idle_share < _IDLE_SHARE:
             return

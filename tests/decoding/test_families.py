@@ -15,7 +15,7 @@ SEARCHES = {
     "beam": {"width": 3},
     "stepwise": {"width": 2, "proposals": 3, "longest_step": 8},
     "diverse": {"width": 2, "proposals": 3, "longest_step": 8},
-    "vote": {"n": 3, "temperature": 1.5},
+    "vote": {"n": 3, "temperature": 0.7},
     "auto": {"n": 6, "confidence": 1.0},
     "repair": {"n": 2},
     "hierarchical": {},
