@@ -185,7 +185,9 @@ def test_a_job_is_submitted_by_hand(whole: Hosts, storage: Path) -> None:
     """The README's `ray job submit`; an output that Ray would delete with it is refused."""
 
     def submit(out: str) -> subprocess.CompletedProcess[str]:
-        job = f"python jobs/synthesize.py --task coin_flip --count 20 --teacher scripted --out {out}"
+        job = (
+            f"python jobs/synthesize.py --task coin_flip --count 20 --teacher scripted --out {out}"
+        )
         to_head = f"--address {whole.dashboard} --working-dir . --"
         words = [str(RAY), "job", "submit", *to_head.split(), *job.split()]
         return whole.run("client", words, cwd=ROOT, check=False, timeout=600)
