@@ -356,7 +356,7 @@ class Engine:
         assert self._rows is not None
         kept = [0] * len(self._rows)
         lines = [(group, line) for group in groups for line in group.live]
-        first = _first_choices(lines, choices)
+        chosen = _chosen_places(lines, choices)
         owners = {id(group): growth for growth in self._growths for group in growth.groups}
         work = []
         at = 0
@@ -379,7 +379,7 @@ class Engine:
             else:
                 # None where the group has just given up its rows.
                 written = [
-                    self._write_line(group, line, guesses[number], choices, number, first[number])
+                    self._write_line(group, line, guesses[number], choices, number, chosen[number])
                     for number, line in zip(here, live, strict=False)
                 ]
             growth.written += sum(written)
@@ -445,30 +445,20 @@ class Engine:
         guessed: Guess,
         choices: Choices,
         number: int,
-        first: int,
+        chosen: Sequence[int],
     ) -> int:
         """Write while it is what was guessed, and the token after that; return how many.
 
-        `number` is the line's among the choices, `first` which of them comes first.
+        `number` is the line's among the choices, `chosen` which of them comes at each place.
         """
-        place, chosen = 0, first
+        place = 0
         while True:
-            token, logprob = choices.take(number, place, chosen)
+            token, logprob = choices.take(number, place, chosen[place])
             self._push(group, line, token, logprob)
             right = place < len(guessed) and token == guessed[place]
             if line.done or not right:
                 break
             place += 1
-            chosen = 0
-            if line.chances is not None:
-                at = slice(number, number + 1), place
-                heat = group.grow.temperature or 0.0
-                (chosen,) = drawn(
-                    choices.logprobs_L_T_K[at],
-                    choices.tokens_L_T_K[at],
-                    [heat],
-                    [next(line.chances)],
-                )
         if guessed:
             line.guessed(place + 1, len(guessed))
         return place + 1
@@ -606,19 +596,22 @@ def _likeliest(
     return Choices(packed[..., :found], tokens), packed[..., 2 * found :]
 
 
-def _first_choices(lines: Sequence[tuple[Group, Line]], choices: Choices) -> list[int]:
-    """Return which of its choices each line writes next, for all lines at once."""
-    first = [0] * len(lines)
-    # Of sampled lines each has its own chances; at temperature 0, and in beams, none.
-    drawing = [n for n, (_, line) in enumerate(lines) if line.chances is not None]
+def _chosen_places(lines: Sequence[tuple[Group, Line]], choices: Choices) -> list[list[int]]:
+    """Return which of its choices each line writes at each place, for all lines at once."""
+    chosen: np.ndarray = np.zeros(choices.tokens_L_T_K.shape[:2], np.int64)
+    # Of sampled lines each has its own noise; at temperature 0, and in beams, none.
+    drawing = [n for n, (_, line) in enumerate(lines) if line.seed is not None]
     if drawing:
-        heats = [lines[n][0].grow.temperature or 0.0 for n in drawing]
-        chances = [next(c) for n in drawing if (c := lines[n][1].chances) is not None]
-        at = drawing, 0
-        places = drawn(choices.logprobs_L_T_K[at], choices.tokens_L_T_K[at], heats, chances)
-        for n, place in zip(drawing, places, strict=True):
-            first[n] = place
-    return first
+        drawers = [lines[n] for n in drawing]
+        chosen[drawing] = drawn(
+            choices.logprobs_L_T_K[drawing],
+            choices.tokens_L_T_K[drawing],
+            [group.grow.temperature or 0.0 for group, _ in drawers],
+            [line.seed or 0 for _, line in drawers],
+            [len(line.logprobs) for _, line in drawers],
+        )
+    found: list[list[int]] = chosen.tolist()
+    return found
 
 
 def _skim(rows: Rows, texts: Sequence[Sequence[int]]) -> None:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +58,8 @@ class Line:
 
     `place` is its way's among the group's, `logprob` the sum of its `logprobs`. `ends` are the
     numbers of tokens at which statements ended; `values` what the head says of the states that
-    wrote the tokens, and of states beyond them that came of wrong guesses.
+    wrote the tokens, and of states beyond them that came of wrong guesses; `seed` of the noise by
+    which a sampled line draws.
     """
 
     row: int
@@ -73,7 +74,7 @@ class Line:
     done: bool = False
     finished: bool = False
     truncated: bool = False
-    chances: Iterator[int] | None = None
+    seed: int | None = None
     guesses: int = _FIRST_GUESSES
     reading: Reading | None = None
 
@@ -92,23 +93,29 @@ class Line:
 
 
 def drawn(
-    logprobs_N_K: np.ndarray,
-    tokens_N_K: np.ndarray,
+    logprobs_L_T_K: np.ndarray,
+    tokens_L_T_K: np.ndarray,
     temperatures: Sequence[float],
-    chances: Sequence[int],
-) -> list[int]:
-    """Return which of its choices each of N lines draws; a chance is any whole number of 64 bits.
+    seeds: Sequence[int],
+    written: Sequence[int],
+) -> np.ndarray:
+    """Return which of its K choices each of L lines draws at each of T places, [L, T].
 
-    Each token has noise of its own, by the chance and its number (Gumbel-max). Sums are rounded
-    otherwise in another batch, and by how likely tokens are in all a draw would turn on the order
-    of two of them; here it turns on that of the two that lead.
+    `written` are the tokens that lines have before the first place; `seeds` have 64 bits. A token
+    has noise of its own by seed, place and number (Gumbel-max), whatever was drawn before. Sums are
+    rounded otherwise in another batch, and by a chance that runs through the tokens by likelihood
+    a draw would turn on the order of any two of them; here it turns on that of the two that lead.
     """
-    keys_N_K = tokens_N_K.astype(np.uint64) * _ODD + np.array(chances, np.uint64)[:, None]
+    places_L_T = np.array(written, np.uint64)[:, None] + np.arange(
+        logprobs_L_T_K.shape[1], dtype=np.uint64
+    )
+    chances_L_T = _mixed(np.array(seeds, np.uint64)[:, None] + places_L_T * _ODD)
+    keys_L_T_K = tokens_L_T_K.astype(np.uint64) * _ODD + chances_L_T[..., None]
     # In (0, 1), so that no logarithm is infinite.
-    evenly_N_K = ((_mixed(keys_N_K) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    heat = np.asarray(temperatures)[:, None]
-    noisy_N_K = logprobs_N_K / heat - np.log(-np.log(evenly_N_K))
-    found: list[int] = noisy_N_K.argmax(axis=1).tolist()
+    evenly_L_T_K = ((_mixed(keys_L_T_K) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    heat = np.array(temperatures)[:, None, None]
+    noisy_L_T_K = logprobs_L_T_K / heat - np.log(-np.log(evenly_L_T_K))
+    found: np.ndarray = noisy_L_T_K.argmax(axis=-1)
     return found
 
 
@@ -163,7 +170,7 @@ class Group:
         line = Line(row, last, self.start.scan, place)
         if self.grow.temperature:
             way = self.grow.ways[place] if self.grow.ways else place
-            line.chances = _chances(self.grow, self.start, way)
+            line.seed = _seed(self.grow, self.start, way)
         self.lines.append(line)
         return line
 
@@ -198,11 +205,8 @@ class Growth:
         return [line for group in self.groups for line in group.lines]
 
 
-def _chances(grow: Grow, start: Hypothesis, way: int) -> Iterator[int]:
-    """Yield whole numbers that depend on the seed, the start's text and the way's number."""
+def _seed(grow: Grow, start: Hypothesis, way: int) -> int:
+    """Return 64 bits that depend on the seed, the start's text and the way's number."""
     # Not the engine's own stream: what is drawn must not depend on what else is in work.
     key = f"{grow.seed}\0{start.text}\0{way}".encode()
-    seed = int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "little")
-    random = np.random.Generator(np.random.Philox(key=seed))
-    while True:
-        yield from random.integers(0, 2**64, 64, np.uint64, endpoint=False).tolist()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
