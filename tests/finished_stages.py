@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pad_ray.base.config import Settings
-from pad_ray.flow.ledger import Ledger
+from pad_ray.flow.ledger import Ledger, Totals
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.pipeline.report import StageResult
 from pad_ray.synthesis import run as synthesis
@@ -32,7 +32,7 @@ def judge_of(task: str) -> ProgramJudge:
     return ProgramJudge(get_task(task), SandboxSettings(**QUICK))
 
 
-def opened(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
+def opened(out: Path, job: str, settings: Settings, inputs: dict[str, str] | None = None) -> Stage:
     stage = open_stage(out, job, settings, inputs)
     stage.begin()
     (out / "work").mkdir()
@@ -52,7 +52,7 @@ def synthesised(out: Path, **changes: Any) -> StageResult:
         | changes
     )
     task, problems, repeated = settings.load()
-    stage = opened(out, "synthesize", settings, settings.inputs())
+    stage = opened(out, "synthesize", settings)
     write, judge = teacher_stage(make_teacher(settings, task), out), judge_of(task.name)
     judged = pa.concat_tables(
         judge(write(block)) for block in request_tables(problems, settings.samples, 64)
@@ -61,5 +61,5 @@ def synthesised(out: Path, **changes: Any) -> StageResult:
     done.rows.mkdir(parents=True)
     pq.write_table(judged, done.rows / "rows.parquet")
     counts = {"problems": len(problems), "repeated_questions": repeated, "contaminated": 0}
-    manifest = synthesis._finish(stage, [done], counts, settings, {})
+    manifest = synthesis._finish(stage, [done], counts, settings, Totals())
     return StageResult(out, manifest)

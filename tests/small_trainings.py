@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from pad_ray.base.records import row_id
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.flow.stages import MANIFEST, input_fingerprints
+from pad_ray.flow.stages import MANIFEST
 from pad_ray.tasks import get_task
 from pad_ray.training.run import open_training, prepare, run
 from pad_ray.training.settings import TrainingSettings
@@ -77,7 +77,7 @@ def furthest_weights(one: Path, other: Path) -> float:
 def train_partly(settings: TrainingSettings, steps: int) -> None:
     """Leave a run's directory as an interruption after a checkpoint leaves it."""
     data, out = settings.folders[0], settings.out
-    stage = open_training(out, "train", settings, input_fingerprints("data", [data]))
+    stage = open_training(out, "train", settings)
     initial = stage.out / "work" / "initial"
     prepared = prepare(stage, settings, lambda: make_prepared(settings, {data: False}, initial))
     run(settings, stage.out, {**prepared, "steps": steps}, "train")

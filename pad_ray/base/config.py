@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pad_ray.base import errors
 from pad_ray.base.errors import ConfigError, PadError
+from pad_ray.base.fields import inputs_of, saved_values
 from pad_ray.base.storage import is_remote, locate, url_of
 
 
@@ -25,20 +26,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    # Fields that say how a stage runs, not what rows it makes, and inputs that are known by their
-    # fingerprints: changing them resumes the stage. "endpoint.timeout_s" is a field of a field.
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out"})
-
     def row_settings(self) -> dict[str, Any]:
-        """Return, JSON-ready, the settings that decide which rows a stage makes."""
-        values = self.model_dump(mode="json")
-        for field in self.runtime_fields:
-            *path, last = field.split(".")
-            inner: Any = values
-            for name in path:
-                inner = inner.get(name) or {}
-            inner.pop(last, None)
-        return values
+        """Return, JSON-ready, the settings that decide which rows a stage makes.
+
+        See `pad_ray.base.fields`: the marks `Runtime` and `Input` say which others do not.
+        """
+        return saved_values(type(self), self.model_dump(mode="json"))
+
+    def inputs(self) -> dict[str, str]:
+        """Return the fingerprints of what else decides them, by name."""
+        return inputs_of(self)
 
 
 S = TypeVar("S", bound=Settings)

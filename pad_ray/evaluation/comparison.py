@@ -20,7 +20,7 @@ from pad_ray.evaluation.comparison_plot import plot_curves
 from pad_ray.evaluation.comparison_settings import ComparisonSettings
 from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EvaluationSettings
-from pad_ray.flow.stages import fingerprint, stage_record, write_json
+from pad_ray.flow.stages import stage_folder, write_json
 from pad_ray.tasks import Task, get_task
 
 
@@ -51,9 +51,9 @@ def _run(
     weights = {**values["weights"], **changes.get("weights", {})}
     values |= changes | {"weights": weights, "student": settings.student, "out": settings.out}
     run = validate(EvaluationSettings, values)
-    mark = fingerprint(stage_record(run, {}))[:8]
-    folder = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}-{mark}"
-    return run.model_copy(update={"out": resolve(settings.out) / folder})
+    plain_name = re.sub(r"[^A-Za-z0-9]+", "-", name)
+    folder = stage_folder(resolve(settings.out), f"{plain_name}-{seed}", run)
+    return run.model_copy(update={"out": folder})
 
 
 def _predictions(run: EvaluationSettings, out: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.evaluation.run import measure, print_table
 from pad_ray.evaluation.settings import EnsembleSettings
-from pad_ray.flow.stages import input_fingerprints, open_stage, read_manifest
+from pad_ray.flow.stages import open_stage, read_manifest
 
 __all__ = ["elect", "vote_together"]
 
@@ -37,9 +37,7 @@ def vote_together(settings: EnsembleSettings) -> dict[str, Any]:
         raise ConfigError(
             f"validation: {len(validation)} directories for {len(members)} of predictions"
         )
-    inputs = input_fingerprints("predictions", members)
-    inputs |= input_fingerprints("validation", validation)
-    stage = open_stage(resolve(settings.out), "ensemble", settings, inputs)
+    stage = open_stage(resolve(settings.out), "ensemble", settings)
     if stage.complete is not None:
         print(f"ensemble: {stage.out} is complete; nothing to do")
         return stage.complete

@@ -34,7 +34,7 @@ from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
-from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES, load_student
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import judge_program, judge_text
@@ -42,6 +42,7 @@ from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task
+from pad_ray.tasks.inputs import exemplar_input
 from pad_ray.verifiers.settings import ScorerSettings
 
 # How the solver begins what it says of such a question.
@@ -195,15 +196,14 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     source, card = located(student)
     if card.writes_text:
         _check_text(card, settings)
-    inputs = settings.inputs() | weight_fingerprints("student", source)
-    if settings.scorers.value is not None:
-        inputs |= weight_fingerprints("verifier", str(resolve(settings.scorers.value)))
-    stage = open_stage(out, "evaluate", one, inputs)
+    shown = exemplar_input(task.exemplars[: settings.few_shot]) if settings.few_shot else None
+    stage = open_stage(out, "evaluate", one, shown)
     work = out / "work"
     may_retry = settings.retry_errors and work.is_dir()
     if stage.complete is not None and not may_retry:
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
+    worked_examples(task, settings.few_shot)  # fails where there are fewer
     stage.begin()
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
     requests = request_tables(problems, samples=1, rows_per_block=2 * settings.batch_size)

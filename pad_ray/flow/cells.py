@@ -10,6 +10,7 @@ import ray
 
 from pad_ray.base.config import root_cause
 from pad_ray.base.errors import PadError
+from pad_ray.flow.holding import let_go_of_all
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 
@@ -55,5 +56,8 @@ def in_parallel(title: str, calls: Mapping[str, Call], at_once: int) -> None:
 @ray.remote(num_cpus=0, max_retries=0)
 def _cell(function: Callable[..., object], arguments: tuple[Any, ...]) -> float:
     started = time.monotonic()
-    function(*arguments)
+    try:
+        function(*arguments)
+    finally:
+        let_go_of_all()  # the process may go on to other cells
     return time.monotonic() - started

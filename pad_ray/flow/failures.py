@@ -7,10 +7,12 @@ that it is not for what they ask, the run ends: it is then not complete, and can
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import Annotated
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Runtime
 
 __all__ = ["FAILED", "FailureLimit", "FailureLimitSettings", "RetrySettings", "ended"]
 
@@ -24,7 +26,7 @@ _WINDOW = 200
 class FailureLimitSettings(Settings):
     """When a run ends because its rows fail."""
 
-    max_failures: int | None = Field(None, ge=0)
+    max_failures: Annotated[int | None, Runtime] = Field(None, ge=0)
     """Failed rows that a run may have (default: it ends when 20 problems in a row fail, or half of
     the last 200)."""
 
@@ -32,7 +34,7 @@ class FailureLimitSettings(Settings):
 class RetrySettings(FailureLimitSettings):
     """The same, for what can be asked again."""
 
-    retry_errors: bool = False
+    retry_errors: Annotated[bool, Runtime] = False
     """Ask again for the rows of this directory that have failed."""
 
 

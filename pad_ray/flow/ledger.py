@@ -76,6 +76,12 @@ class Totals:
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def add(self, other: Totals) -> None:
+        """Add what else was spent."""
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cost_usd += other.cost_usd
+
 
 NotedRow = tuple[str, str | None]
 """A problem's id, and what went wrong with a row of it."""

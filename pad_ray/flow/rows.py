@@ -16,7 +16,13 @@ from ray.data import ActorPoolStrategy, DataContext, SaveMode
 from ray.data.checkpoint import CheckpointConfig
 
 from pad_ray.base.errors import ResourceError
-from pad_ray.base.storage import arrow_filesystem, key_of, parquet_dataset, remove_folder
+from pad_ray.base.storage import (
+    arrow_filesystem,
+    is_remote,
+    key_of,
+    parquet_dataset,
+    remove_folder,
+)
 from pad_ray.flow.parquet_folder import footer_of, rows_of
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import cluster_resources, connect
@@ -26,7 +32,7 @@ REQUESTS = "requests"
 DONE = "done"
 CHECKPOINT = "checkpoint"
 # The name that Hadoop and Spark give to the mark of a whole folder; readers of Parquet skip it.
-_WHOLE = "_SUCCESS"
+WHOLE = "_SUCCESS"
 
 
 @dataclass(frozen=True)
@@ -81,17 +87,17 @@ def run_rows(
     it runs only the rows that are not yet written; with `may_drop` stages may leave rows out,
     which then count as not yet written. `remark` is shown beside the progress.
     """
-    connect()
     shards = work / REQUESTS
     files = sorted(key_of(path) for path in shards.glob("*.parquet"))
     done = work / DONE
-    _check_actors_fit(stages)
     checkpoint = work / CHECKPOINT
     total = rows_of([shards])
     counter = _RowsDone(checkpoint)
     # Else every actor would start, to find nothing to do.
-    if done.is_dir() and rows_of([done]) == total:
+    if done.is_dir() and _distinct_rows(done, total) == total:
         return parquet_dataset(done)
+    connect()
+    _check_actors_fit(stages)
     with _checkpointed(checkpoint), watch(title, total, lambda: (counter.rows(), remark())):
         # A block a file, as they were written: Ray would join small ones, and a resumed flow would
         # do more of them again.
@@ -102,16 +108,40 @@ def run_rows(
             rows = stage.apply(rows) if isinstance(stage, DatasetStage) else _apply(rows, stage)
         # Appended: what an interrupted flow has written stays, and is not done again.
         rows.write_parquet(key_of(done), filesystem=arrow_filesystem(work), mode=SaveMode.APPEND)
-    lacking = total - rows_of([done])
-    if lacking and not (may_drop and lacking > 0):
+    lacking = total - _distinct_rows(done, total)
+    if lacking and not may_drop:
         raise RuntimeError(f"{done}: {total - lacking} rows written, {total} wanted")
     done.mkdir(parents=True, exist_ok=True)  # where every row was dropped, there is none
     return parquet_dataset(done)
 
 
+def _distinct_rows(done: Path, total: int) -> int:
+    """Count the rows that are done; of several with one id, the first stays.
+
+    Actors of a killed run may write a block while the next run does it again.
+    """
+    rows = rows_of([done])
+    if rows <= total:
+        return rows
+    seen: set[str] = set()
+    for file in sorted(done.glob("*.parquet")):
+        table = parquet_dataset(done, [file]).to_table()
+        ids = table[ROW_ID].to_pylist()
+        first = [not (key in seen or seen.add(key)) for key in ids]  # type: ignore[func-returns-value]
+        if not all(first):
+            partial = file.with_name(f".{file.name}.partial")
+            place = file if is_remote(file) else partial
+            pq.write_table(
+                table.filter(pa.array(first)), key_of(place), filesystem=arrow_filesystem(place)
+            )
+            if place is partial:
+                partial.replace(file)
+    return len(seen)
+
+
 def requests_are_written(work: Path) -> bool:
     """Tell whether all blocks of a flow are there."""
-    return (work / REQUESTS / _WHOLE).is_file()
+    return (work / REQUESTS / WHOLE).is_file()
 
 
 def write_requests(requests: Iterable[pa.Table], work: Path) -> None:
@@ -128,7 +158,7 @@ def write_requests(requests: Iterable[pa.Table], work: Path) -> None:
         place = key_of(folder / f"part-{index:06d}.parquet")
         pq.write_table(table, place, filesystem=arrow_filesystem(folder))
     # A run killed before this line writes its requests again.
-    (folder / _WHOLE).touch()
+    (folder / WHOLE).touch()
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ import yaml
 import pad_ray
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError, reason_of
+from pad_ray.base.fields import Difference, differences, input_values, sparse
 from pad_ray.base.storage import is_remote
+from pad_ray.flow.holding import ATTEMPTS, LOCK, Attempts, begin_attempt, hold, let_go
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
@@ -28,36 +32,59 @@ CONFIG = "config.yaml"
 class Stage:
     """An open stage directory; `complete` holds the manifest of an earlier, finished run.
 
-    `laps` are the seconds of its parts so far, of this run alone.
+    `record` is what is written down of settings and inputs, `fingerprint` stands for those that
+    decide rows. `grown` names what is more now than it was there. `laps` are the seconds of its
+    parts so far, of this run alone.
     """
 
     out: Path
     job: str
     record: dict[str, Any]
+    fingerprint: str
     started: float
     complete: dict[str, Any] | None
+    refuse_others: Callable[[], tuple[str, ...]]
+    grown: tuple[str, ...] = ()
     laps: dict[str, float] = field(default_factory=dict)
+    attempts: list[Attempts] = field(default_factory=list)
 
     def lap(self, part: str) -> None:
         """Note that a part of the stage has just ended; the manifest tells how long each took."""
         self.laps[part] = round(time.time() - self.started - sum(self.laps.values()), 3)
 
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.record)
-
     def begin(self) -> None:
-        """Claim the directory for these settings; called when nothing more can be refused."""
-        text = yaml.safe_dump({"job": self.job, **self.record}, sort_keys=False, allow_unicode=True)
+        """Claim the directory for these settings; called when nothing more can be refused.
+
+        No other process may until this stage is finished or this process has ended.
+        """
+        self.claim()
+        record = {"job": self.job, "fingerprint": self.fingerprint, **self.record}
+        text = yaml.safe_dump(record, sort_keys=False, allow_unicode=True)
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
+            attempt = begin_attempt(self.out, self.complete, self.started)
+            self.attempts[:] = [attempt]
+            write_json(self.out / ATTEMPTS, vars(attempt))
             write_text(self.out / CONFIG, text)
         except OSError as error:
             raise ConfigError(f"out: cannot write in {self.out}: {reason_of(error)}") from error
 
+    def claim(self) -> None:
+        """Keep other processes out; `ConfigError` for what one has done since `open_stage`."""
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            hold(self.out)
+        except OSError as error:
+            raise ConfigError(f"out: cannot write in {self.out}: {reason_of(error)}") from error
+        self.refuse_others()
+        if self.complete is None and _complete(self.out) is not None:
+            raise ConfigError(
+                f"out: {self.out} has just been finished by another run; run the same command again"
+            )
+
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Write the manifest, which marks the stage as complete, and return it."""
         self.lap("finish")
+        attempt = self.attempts[0] if self.attempts else Attempts(1, 0.0, self.started)
         manifest = {
             "job": self.job,
             "fingerprint": self.fingerprint,
@@ -65,11 +92,14 @@ class Stage:
             "config": self.record["settings"],
             "inputs": self.record["inputs"],
             "versions": versions(),
-            "wall_s": round(time.time() - self.started, 3),
+            "wall_s": attempt.wall_s,
+            "attempts": attempt.count,
             "seconds": self.laps,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_json(self.out / MANIFEST, manifest)
+        (self.out / ATTEMPTS).unlink(missing_ok=True)
+        let_go(self.out)
         return manifest
 
 
@@ -82,50 +112,163 @@ def fingerprint(record: object) -> str:
 def file_fingerprint(path: Path) -> str:
     """Return the first 16 hex digits of a file's SHA-256."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        if is_remote(path):
+            return _digest(path)
+        told = path.stat()
+        return _local_digest(path, told.st_size, told.st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
-def stage_record(settings: Settings, inputs: dict[str, str]) -> dict[str, Any]:
-    """Return what decides a stage's rows: its settings and its inputs' fingerprints."""
-    return {"settings": settings.row_settings(), "inputs": inputs}
+@cache
+def _local_digest(path: Path, size: int, modified_ns: int) -> str:
+    # Weights may be many gigabytes, and several stages of a run ask for them.
+    return _digest(path)
 
 
-def stage_folder(out: Path, name: str, run: Settings, inputs: Sequence[str]) -> Path:
-    """Return the folder of one stage among others, named after its settings and inputs too."""
-    record = stage_record(run, {str(i): value for i, value in enumerate(inputs)})
-    return out / f"{name}-{fingerprint(record)[:8]}"
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def open_stage(out: Path, job: str, settings: Settings, inputs: dict[str, str]) -> Stage:
-    """Look at a stage's directory, without writing; refuse one made by other settings."""
-    record = stage_record(settings, inputs)
-    if (out / CONFIG).is_file():
-        _refuse_other_settings(out, job, record)
-    elif out.is_dir() and any(out.iterdir()):
-        raise ConfigError(f"out: {out} is not empty and was not made by this job; name another")
-    manifest = out / MANIFEST
-    complete = read_manifest(out) if manifest.is_file() else None
-    return Stage(out, job, record, time.time(), complete)
+def stage_fingerprint(settings: Settings, inputs: Mapping[str, str]) -> str:
+    """Return the fingerprint of all that decides a stage's rows.
+
+    Settings at their default are not in it, so that a new one changes nothing.
+    """
+    decisive = sparse(type(settings), settings.model_dump(mode="json"))
+    return fingerprint({"settings": decisive, "inputs": dict(inputs)})
 
 
-def _refuse_other_settings(out: Path, job: str, record: dict[str, Any]) -> None:
-    old = yaml.safe_load((out / CONFIG).read_text()) or {}
+def stage_folder(out: Path, name: str, run: Settings, marks: Sequence[str] = ()) -> Path:
+    """Return the folder of one stage among others, named after its settings and inputs too.
+
+    `marks` are inputs that the settings do not name.
+    """
+    inputs = run.inputs()
+    marked = inputs | {str(i): value for i, value in enumerate(marks)}
+    folder = out / f"{name}-{stage_fingerprint(run, marked)[:8]}"
+    if not folder.exists():
+        record = {"settings": run.row_settings(), "inputs": inputs}
+        for older in sorted(out.glob(f"{glob.escape(name)}-{'?' * 8}")):
+            if _is_older(older, type(run), record, set(marks)):
+                return older
+    return folder
+
+
+def _is_older(folder: Path, model: type[Settings], record: dict[str, Any], marks: set[str]) -> bool:
+    """Tell whether a folder that an earlier version named otherwise was made from the same."""
+    if not (folder / CONFIG).is_file():
+        return False
+    old = _read_record(folder)
+    if "fingerprint" in old:
+        return False
+    settings = {k: v for k, v in (old.get("settings") or {}).items() if k in model.model_fields}
+    inputs = old.get("inputs") or {}
+    changed = _changed_inputs(model, {"settings": settings, "inputs": inputs}, record)
+    return (
+        marks <= set(inputs.values())
+        and all(one.there in marks for one in changed)
+        and not differences(model, settings, record["settings"])
+    )
+
+
+def open_stage(
+    out: Path,
+    job: str,
+    settings: Settings,
+    inputs: Mapping[str, str] | None = None,
+    may_grow: Collection[str] = (),
+    remedies: Mapping[str, str] | None = None,
+) -> Stage:
+    """Look at a stage's directory, without writing; refuse one made by other settings.
+
+    `inputs` are fingerprints of inputs beside those that the settings name. Where only settings and
+    inputs of `may_grow` differ, the stage tells them as `grown`, and it is for the job to see
+    whether they are more than they were. `remedies` say what else can be done about a difference.
+    """
+    record = {
+        "settings": settings.row_settings(),
+        "inputs": settings.inputs() | dict(inputs or {}),
+    }
+
+    def refuse_others() -> tuple[str, ...]:
+        changed = _differences(out, job, type(settings), record)
+        if not all(difference.key in may_grow for difference in changed):
+            raise ConfigError(_refusal(out, changed, remedies or {}))
+        return tuple(difference.key for difference in changed)
+
+    grown = refuse_others()
+    mark = stage_fingerprint(settings, record["inputs"])
+    return Stage(out, job, record, mark, time.time(), _complete(out), refuse_others, grown)
+
+
+def _complete(out: Path) -> dict[str, Any] | None:
+    """Return the manifest of a directory, unless more has been begun there since it was written."""
+    if not (out / MANIFEST).is_file():
+        return None
+    manifest = read_manifest(out)
+    begun = _read_record(out).get("fingerprint") if (out / CONFIG).is_file() else None
+    return manifest if begun in (None, manifest["fingerprint"]) else None
+
+
+def _differences(
+    out: Path, job: str, model: type[Settings], record: dict[str, Any]
+) -> list[Difference]:
+    """Return what is not as it was; `ConfigError` for a directory that is not this job's."""
+    if not (out / CONFIG).is_file():
+        # Of a run that was killed before it wrote its settings.
+        if out.is_dir() and any(not _is_left_over(path) for path in out.iterdir()):
+            raise ConfigError(f"out: {out} is not empty and was not made by this job; name another")
+        return []
+    old = _read_record(out)
     if old.get("job") != job:
         raise ConfigError(f"out: {out} was made by job '{old.get('job')}'; name another directory")
-    changed = [
-        f"{field} ({before.get(field)!r} there, {after.get(field)!r} now)"
-        for before, after in ((old.get(part, {}), record[part]) for part in ("settings", "inputs"))
-        for field in sorted({*before, *after})
-        if before.get(field) != after.get(field)
-    ]
-    if changed:
-        raise ConfigError(
-            f"out: {out} was made with other settings: {'; '.join(changed)}; "
-            "name another directory or delete this one"
-        )
+    changed = differences(model, old.get("settings") or {}, record["settings"])
+    return changed + _changed_inputs(model, old, record)
+
+
+def _refusal(out: Path, changed: Sequence[Difference], remedies: Mapping[str, str]) -> str:
+    """Say in one line why a directory is not gone on with, and what to do."""
+    ways = ["put back what was there, name another directory or delete this one"]
+    ways += dict.fromkeys(remedies[one.key] for one in changed if one.key in remedies)
+    told = "; ".join(map(str, changed))
+    return f"out: {out} was made with other settings: {told}; {'; '.join(ways)}"
+
+
+def _is_left_over(path: Path) -> bool:
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".partial"))
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    try:
+        old = yaml.safe_load((out / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{out / CONFIG}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(old, dict):
+        raise DataError(f"{out / CONFIG}: is not the settings of a stage of pad-ray")
+    return old
+
+
+def _changed_inputs(
+    model: type[Settings], old: dict[str, Any], new: dict[str, Any]
+) -> list[Difference]:
+    there, now = old.get("inputs") or {}, new["inputs"]
+    keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
+    # What a hub's name meant is not known of every run.
+    keys = [key for key in keys if not (key.endswith("/revision") and _lacks(key, there, now))]
+    if "fingerprint" not in old:
+        # Earlier versions counted less of what an input is, or went by its name.
+        named = (input_values(model, part["settings"] or {}) for part in (old, new))
+        before, after = ({k: str(v) for k, v in part.items()} for part in named)
+        known = {key.partition("/")[0] for key in there}
+        same = known | {name for name in after if before.get(name) == after[name]}
+        keys = [key for key in keys if key in there or key.partition("/")[0] not in same]
+    return [Difference(key, there.get(key), now.get(key)) for key in keys]
+
+
+def _lacks(key: str, *records: Mapping[str, str]) -> bool:
+    return any(key not in record for record in records)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -143,7 +286,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def input_fingerprints(name: str, folders: Sequence[Path]) -> dict[str, str]:
     """Return the fingerprints of finished stages as the inputs of another one, numbered."""
-    return {f"{name}_{i}": read_manifest(f)["fingerprint"] for i, f in enumerate(folders)}
+    return {f"{name}_{i}": rows_mark(read_manifest(f)) for i, f in enumerate(folders)}
+
+
+def rows_mark(manifest: Mapping[str, Any]) -> str:
+    """Return what a finished stage's rows are known by: themselves, where it says so.
+
+    The same settings need not make the same rows: of an endpoint, or after `--retry_errors`.
+    """
+    return str(manifest.get("rows_fingerprint") or manifest["fingerprint"])
 
 
 def refuse_augmented(name: str, folders: Sequence[Path], instead: str) -> None:

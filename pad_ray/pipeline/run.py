@@ -18,7 +18,6 @@ from pad_ray.pipeline.report import StageResult, write_report
 from pad_ray.pipeline.settings import PipelineSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
-from pad_ray.training.run import lesson_inputs
 from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import train
 
@@ -54,28 +53,24 @@ def _name_student(folder: Path, out: Path) -> Path:
 
 
 def _synthesize(run: SynthesisRun, out: Path) -> StageResult:
-    folder = stage_folder(
-        out, f"synthesis-{_file_name(run.task)}", run, list(run.inputs().values())
-    )
+    folder = stage_folder(out, f"synthesis-{_file_name(run.task)}", run)
     return StageResult(folder, synthesize(validate_with(SynthesisSettings, run, out=folder)))
 
 
 def _train(
     run: TrainingHyperparameters, synthesis: Sequence[StageResult], out: Path
 ) -> StageResult:
-    inputs = [result.manifest["fingerprint"] for result in synthesis]
-    inputs += lesson_inputs(run).values()
-    folder = stage_folder(out, "student", run, inputs)
     data = [result.folder for result in synthesis]
-    return StageResult(folder, train(validate_with(TrainingSettings, run, data=data, out=folder)))
+    settings = validate_with(TrainingSettings, run, data=data, out=out)
+    folder = stage_folder(out, "student", settings)
+    return StageResult(folder, train(settings.model_copy(update={"out": folder})))
 
 
 def _evaluate(run: EvaluationRun, training: StageResult, out: Path) -> StageResult:
-    inputs = [training.manifest["fingerprint"], *run.inputs().values()]
     name = f"evaluation-{_file_name(run.task)}-{run.split}"
-    folder = stage_folder(out, name, run, inputs)
     student = str(training.folder)
-    settings = validate_with(EvaluationSettings, run, student=student, out=folder)
+    settings = validate_with(EvaluationSettings, run, student=student, out=out)
+    folder = stage_folder(out, name, settings)
     return StageResult(folder, evaluate_student(student, settings, folder))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Runtime
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training.settings import TrainingHyperparameters
@@ -15,7 +17,7 @@ from pad_ray.training.settings import TrainingHyperparameters
 class PipelineSettings(Settings):
     """Run every stage in order into one directory; run again, it skips what is complete."""
 
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for the stages, report.html and metrics.json."""
     title: str = "Program-aided Distillation"
     """Heading of the report."""

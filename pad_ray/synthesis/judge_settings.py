@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Runtime
 from pad_ray.sandbox import Limits, Sandbox
 
 
@@ -22,7 +23,7 @@ class SandboxSettings(Settings):
     """Megabytes of address space beyond the interpreter's own."""
     output_kb: int = Field(64, ge=1)
     """Kilobytes of a returned value, and of printed text."""
-    required: tuple[str, ...] = ()
+    required: Annotated[tuple[str, ...], Runtime] = ()
     """Layers without which nothing runs, besides seccomp: landlock, unprivileged_user."""
     modules: tuple[str, ...] = ()
     """What programs may import besides parts of the standard library: sympy, dateutil, numpy."""

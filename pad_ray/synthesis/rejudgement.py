@@ -17,7 +17,7 @@ from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import share_ledger
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.runtime import connect
-from pad_ray.flow.stages import input_fingerprints, open_stage, read_manifest
+from pad_ray.flow.stages import open_stage, read_manifest
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.files import JudgedRows
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
@@ -36,8 +36,7 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
         raise DataError(f"data: {data} was made by job '{source['job']}', not by synthesize")
     # What learns from the rows reads their task from the manifest.
     settings = settings.model_copy(update={"task": settings.task or source["config"]["task"]})
-    inputs = input_fingerprints("data", [data])
-    stage = open_stage(locate(settings.out), "judge", settings, inputs)
+    stage = open_stage(locate(settings.out), "judge", settings)
     if stage.complete is not None:
         print(f"judge: {stage.out} is complete; nothing to do")
         return stage.complete

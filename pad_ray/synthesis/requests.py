@@ -34,20 +34,46 @@ def request_tables(
     smaller, they start with so many and double in size: a short run then has several blocks to
     share out, and a long one few of them.
     """
-    block: list[Problem] = []
-    number = chars = 0
-    size = min(first_rows or rows_per_block, rows_per_block)
     indices = range(start, start + samples)
-    for problem in problems:
-        block.append(problem)
-        chars += _chars(problem) * samples
-        if (len(block) + 1) * samples > size or chars > _BLOCK_CHARS:
-            yield _request_table(block, indices, round_number, number)
-            block, chars, number = [], 0, number + 1
+    return sample_tables(
+        ((problem, indices) for problem in problems),
+        rows_per_block,
+        round_number=round_number,
+        first_rows=first_rows,
+    )
+
+
+def sample_tables(
+    wanted: Iterable[tuple[Problem, range]],
+    rows_per_block: int,
+    *,
+    round_number: int = 0,
+    folder_number: int | None = None,
+    first_rows: int | None = None,
+) -> Iterator[pa.Table]:
+    """Yield blocks as `request_tables` does, of problems with sample indices of their own.
+
+    `folder_number` tells the blocks of a round's folders apart (default: the round's number).
+    """
+    block: list[tuple[Problem, range]] = []
+    number = rows = chars = 0
+    size = min(first_rows or rows_per_block, rows_per_block)
+    folder_number = round_number if folder_number is None else folder_number
+
+    def table() -> pa.Table:
+        return _request_table(block, round_number, f"{folder_number:03d}-{number:06d}")
+
+    for problem, indices in wanted:
+        block.append((problem, indices))
+        rows += len(indices)
+        chars += _chars(problem) * len(indices)
+        if rows + len(indices) > size or chars > _BLOCK_CHARS:
+            yield table()
+            block, rows, chars, number = [], 0, 0, number + 1
             if number % _BLOCKS_OF_A_SIZE == 0:
                 size = min(2 * size, rows_per_block)
     if block:
-        yield _request_table(block, indices, round_number, number)
+        yield table()
 
 
 def _chars(problem: Problem) -> int:
@@ -56,7 +82,7 @@ def _chars(problem: Problem) -> int:
 
 
 def _request_table(
-    problems: Iterable[Problem], indices: range, round_number: int, number: int
+    wanted: Iterable[tuple[Problem, range]], round_number: int, name: str
 ) -> pa.Table:
     rows = [
         {
@@ -64,9 +90,9 @@ def _request_table(
             "row_id": row_id(problem.problem_id, index),
             "sample_index": index,
             "round": round_number,
-            "block": f"{round_number:03d}-{number:06d}",
+            "block": name,
         }
-        for problem in problems
+        for problem, indices in wanted
         for index in indices
     ]
     return pa.Table.from_pylist(rows, schema=REQUEST_SCHEMA)

@@ -27,7 +27,9 @@ from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
 from pad_ray.flow.parquet_folder import null_count, rows_of
 from pad_ray.flow.rows import (
+    DONE,
     REQUESTS,
+    WHOLE,
     ActorStage,
     FlowStage,
     requests_are_written,
@@ -35,19 +37,21 @@ from pad_ray.flow.rows import (
     write_requests,
 )
 from pad_ray.flow.runtime import connect
-from pad_ray.flow.stages import Stage, open_stage, print_reasons, write_json
+from pad_ray.flow.stages import Stage, open_stage, print_reasons, write_json, write_text
 from pad_ray.synthesis.contamination import Decontaminator
 from pad_ray.synthesis.dataset.card import write_card
 from pad_ray.synthesis.dataset.files import JudgedRows
 from pad_ray.synthesis.generation import TeacherStage
+from pad_ray.synthesis.growth import Grown, earlier_spending, keep_earlier_rows
 from pad_ray.synthesis.journal import spent_in
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.reasons import remedy
-from pad_ray.synthesis.requests import request_tables
+from pad_ray.synthesis.requests import request_tables, sample_tables
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.step_accounting import steps_line
 from pad_ray.synthesis.teacher import make_teacher
 from pad_ray.tasks import ProblemCounts, Task, get_task
+from pad_ray.tasks.inputs import exemplar_input
 from pad_ray.teachers.base import PaidTeacher, Teacher
 from pad_ray.teachers.vllm import VLLMTeacher
 
@@ -58,6 +62,9 @@ __all__ = [
 ]
 
 _PROBLEMS = "problems.json"
+# The rows of a dataset that has grown since it was finished.
+_EARLIER = "earlier"
+_JUDGED_BY = ("task/file", "accept", "near_duplicates")
 # While the last answers of a block are waited for, the next one's requests go out.
 _BLOCKS_ASKED_AT_ONCE = 2
 
@@ -67,13 +74,16 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
     with the rows that are missing, and so does one whose budget was spent, if it is raised, or
-    whose failed rows are to be asked for again. Raises `FailuresError` where too many rows fail.
+    whose failed rows are to be asked for again. Without `want`, more samples or problems than it
+    has are added to it. Raises `FailuresError` where too many rows fail.
     """
     out = locate(settings.out)
     task = get_task(settings.task)
-    stage = open_stage(out, "synthesize", settings, settings.inputs())
+    stage = _open(settings, task, _may_grow(settings))
     work = out / "work"
-    if stage.complete is not None and not _can_go_on(stage.complete, settings, work):
+    if stage.complete is not None and not (
+        stage.grown or _can_go_on(stage.complete, settings, work)
+    ):
         print(f"synthesize: {out} is complete; nothing to do")
         return stage.complete
     teacher, problems = _begin(stage, work, task, settings)
@@ -85,21 +95,47 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     connect()
     kept = work / "completions"
     kept.mkdir(exist_ok=True)
-    ledger = share_ledger(settings.budget, spent_in(kept), settings.max_failures)
+    spent = spent_in(kept)
+    spent.add(earlier_spending(work / _EARLIER))
+    ledger = share_ledger(settings.budget, spent, settings.max_failures)
     if isinstance(teacher, PaidTeacher):
         ledger.entrust(teacher.keys())
     stage.lap("start")
     rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
     stage.lap("rounds")
-    return _finish(stage, rounds, problems, settings, ledger.totals().busy_s)
+    return _finish(stage, rounds, problems, settings, ledger.totals())
+
+
+def _may_grow(settings: SynthesisSettings) -> Sequence[str]:
+    """Return of what there may be more than a directory has."""
+    if settings.want is not None:
+        return ()
+    # It copies what a file says beside question and answer, which no row keeps.
+    return ("count",) if settings.teacher == "rationale" else ("samples", "count", "problems")
+
+
+def _open(settings: SynthesisSettings, task: Task, may_grow: Sequence[str]) -> Stage:
+    remedies = dict.fromkeys(_JUDGED_BY, "jobs/judge.py judges what is there again, at no cost")
+    return open_stage(
+        locate(settings.out), "synthesize", settings, _shown(settings, task), may_grow, remedies
+    )
+
+
+def _shown(settings: SynthesisSettings, task: Task) -> dict[str, str]:
+    """Return the fingerprint of the worked examples that the teacher is shown, if it is."""
+    given = (settings.endpoint, settings.student, settings.vllm)
+    shots = {"endpoint": 0, "student": 1, "vllm": 2}.get(settings.teacher)
+    teacher = None if shots is None else given[shots]
+    return exemplar_input(task.exemplars) if teacher is not None and teacher.shots else {}
 
 
 def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings, work: Path) -> bool:
     """Tell whether more may now be asked, that a budget cut short, or rows that failed."""
     if settings.retry_errors and failures_in(manifest) and (work / _PROBLEMS).is_file():
         return True
-    spent = sum(manifest["tokens"].values())
-    left = settings.budget.leaves(spent, manifest["cost_usd"] or 0.0)
+    spent = manifest.get("spent") or {**manifest["tokens"], "cost_usd": manifest["cost_usd"]}
+    tokens = spent["prompt_tokens"] + spent["completion_tokens"]
+    left = settings.budget.leaves(tokens, spent["cost_usd"] or 0.0)
     return manifest["counts"]["not_asked"] > 0 and left
 
 
@@ -111,19 +147,56 @@ def _begin(
     Returns the teacher, which has been checked, and the problems' counts.
     """
     described = work / _PROBLEMS
-    if described.is_file():
-        if settings.retry_errors:
-            for folder in sorted(work.glob("round-*")):
-                forget_failed(folder)
-        return _checked_teacher(settings, task), json.loads(described.read_text())
-    with scratch_beside(stage.out) as folder:
-        # Beside the directory until all problems are read: a mistake in them claims nothing.
-        counts = _write_problems(folder / "work", task, settings)
+    if stage.grown:
+        teacher = _grow(stage, work, task, settings)
+    elif described.is_file():
         teacher = _checked_teacher(settings, task)
         stage.begin()
-        remove_folder(work)
-        move_folder(folder / "work", work, last=_PROBLEMS)
-    return teacher, counts
+    else:
+        with scratch_beside(stage.out) as folder:
+            # Beside the directory until all problems are read: a mistake in them claims nothing.
+            anew = Grown((), len(settings.sample_ranges()[0]))
+            _write_problems(folder / "work", task, settings, anew)
+            teacher = _checked_teacher(settings, task)
+            stage.begin()
+            remove_folder(work)
+            move_folder(folder / "work", work, last=_PROBLEMS)
+    if settings.retry_errors:
+        for folder in sorted(work.glob("round-*")):
+            forget_failed(folder)
+    return teacher, json.loads(described.read_text())
+
+
+def _grow(
+    stage: Stage, work: Path, task: Task, settings: SynthesisSettings
+) -> Teacher | VLLMTeacher:
+    """Write the requests for what is wanted beyond what is there; refuse to leave anything out."""
+    goes_on = (work / _PROBLEMS).is_file()
+    there = [f / REQUESTS for f in work.glob("round-*")] if goes_on else []
+    if goes_on and (work / _EARLIER).is_dir():
+        there.append(work / _EARLIER / DONE)
+    elif not goes_on and stage.complete is not None:
+        there = [stage.out / part for part in ("verified", "rejected")]
+    number = 1 + max((int(f.name[-3:]) for f in work.glob("round-*")), default=-1)
+    with scratch_beside(stage.out) as folder:
+        fresh = folder / "work"
+        grown = Grown(there, settings.samples)
+        _write_problems(fresh, task, settings, grown, number if goes_on else 0)
+        if grown.is_other:
+            _open(settings, task, may_grow=())  # says what differs
+        teacher = _checked_teacher(settings, task)
+        stage.claim()
+        if not goes_on:
+            remove_folder(work)
+            if stage.complete is not None:
+                keep_earlier_rows(stage.out, fresh / _EARLIER)
+            move_folder(fresh, work, last=_PROBLEMS)
+        else:
+            for part in sorted(fresh.glob("round-*")):
+                move_folder(part, work / part.name, last=WHOLE)
+            write_text(work / _PROBLEMS, (fresh / _PROBLEMS).read_text())
+        stage.begin()
+    return teacher
 
 
 def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMTeacher:
@@ -132,7 +205,9 @@ def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMT
     return teacher
 
 
-def _write_problems(work: Path, task: Task, settings: SynthesisSettings) -> dict[str, Any]:
+def _write_problems(
+    work: Path, task: Task, settings: SynthesisSettings, grown: Grown, folder_number: int = 0
+) -> None:
     found = ProblemCounts()
     contaminated: Counter[str] = Counter()
 
@@ -147,7 +222,14 @@ def _write_problems(work: Path, task: Task, settings: SynthesisSettings) -> dict
             else:
                 contaminated[how] += 1
 
-    _write_round(wanted(), 0, work, settings)
+    first, most = settings.block_rows
+    tables = sample_tables(
+        grown.wanted(wanted()), most, folder_number=folder_number, first_rows=first
+    )
+    folder = _round_folder(work, folder_number)
+    write_requests(tables, folder)
+    if not rows_of([folder / REQUESTS]):
+        remove_folder(folder)
     counts = {
         "problems": found.problems - contaminated.total(),
         "repeated_questions": found.repeated,
@@ -157,7 +239,6 @@ def _write_problems(work: Path, task: Task, settings: SynthesisSettings) -> dict
     if not counts["problems"]:
         raise ConfigError("decontaminate: all problems are in the evaluation files")
     write_json(work / _PROBLEMS, counts)
-    return counts
 
 
 def _write_round(
@@ -207,6 +288,11 @@ def _run_rounds(
 ) -> list[Round]:
     """Run rounds until no problem lacks programs, no samples are left, or the budget is spent."""
     done: list[Round] = []
+    if settings.want is None:
+        # One round, of several folders where more was wanted later.
+        indices = range(settings.samples)
+        folders = sorted([*work.glob(_EARLIER), *work.glob("round-*")])
+        return [_run_round(stages, one, indices, ledger, settings) for one in folders]
     ranges = settings.sample_ranges()
     for number, indices in enumerate(ranges):
         folder = _round_folder(work, number)
@@ -215,13 +301,23 @@ def _run_rounds(
             if not unmet:
                 break
             _write_round(_problems_of(done[-1].folder, unmet), number, work, settings)
-        title = "synthesize" if len(ranges) == 1 else f"round {number}"
-        run_rows(stages, folder, title, lambda: _remark(ledger.totals()), settings.budget.is_set)
-        wanted, answered = rows_of([folder / REQUESTS]), rows_of([folder / "done"])
-        done.append(Round(folder, len(indices), wanted, answered))
+        done.append(_run_round(stages, folder, indices, ledger, settings))
         if done[-1].answered < done[-1].wanted:
             break
     return done
+
+
+def _run_round(
+    stages: Sequence[FlowStage],
+    folder: Path,
+    indices: range,
+    ledger: SharedLedger,
+    settings: SynthesisSettings,
+) -> Round:
+    title = "synthesize" if settings.want is None else f"round {int(folder.name[-3:])}"
+    run_rows(stages, folder, title, lambda: _remark(ledger.totals()), settings.budget.is_set)
+    wanted, answered = rows_of([folder / REQUESTS]), rows_of([folder / DONE])
+    return Round(folder, len(indices), wanted, answered)
 
 
 def _unmet(done: Sequence[Round], work: Path, settings: SynthesisSettings) -> set[str]:
@@ -295,7 +391,7 @@ def _finish(
     rounds: Sequence[Round],
     problems: dict[str, Any],
     settings: SynthesisSettings,
-    busy_s: Mapping[str, float],
+    totals: Totals,
 ) -> dict[str, Any]:
     work = stage.out / "work"
     failed = refuse_all_failed([one.rows for one in rounds], settings.max_failures)
@@ -308,10 +404,11 @@ def _finish(
         "samples_per_problem": settings.samples,
         **counts,
         "not_asked": not_asked,
-        "rounds": [one.counts() for one in rounds],
+        "rounds": _round_counts(rounds, settings),
     }
-    busy = {part: round(seconds, 3) for part, seconds in busy_s.items()}
-    manifest = stage.finish({"counts": counts, **result, "busy_s": busy})
+    busy = {part: round(seconds, 3) for part, seconds in totals.busy_s.items()}
+    spent = _spent(totals, result)
+    manifest = stage.finish({"counts": counts, **result, "spent": spent, "busy_s": busy})
     can_retry = failed > 0 and settings.may_answer_otherwise
     if not not_asked and not can_retry:
         remove_folder(work)
@@ -323,6 +420,23 @@ def _finish(
             "for them again"
         )
     return manifest
+
+
+def _round_counts(rounds: Sequence[Round], settings: SynthesisSettings) -> list[dict[str, int]]:
+    counts = [one.counts() for one in rounds]
+    if settings.want is not None:
+        return counts
+    sums: Counter[str] = Counter()
+    for one in counts:
+        sums.update(one)
+    return [{**sums, "samples": settings.samples}]
+
+
+def _spent(totals: Totals, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what all attempts took: of answers that are in no row as well, as far as is known."""
+    tokens, cost = result["tokens"], result["cost_usd"]
+    known = {name: max(tokens[name], getattr(totals, name)) for name in tokens}
+    return {**known, "cost_usd": None if cost is None else max(cost, round(totals.cost_usd, 6))}
 
 
 def failures_in(manifest: dict[str, Any]) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate, locate_all
 from pad_ray.flow.failures import FailureLimitSettings, RetrySettings
+from pad_ray.flow.inputs import stage_input
 from pad_ray.flow.ledger import Budget
 from pad_ray.flow.stages import file_fingerprint
 from pad_ray.synthesis.contamination import evaluation_file
 from pad_ray.synthesis.judge_settings import JudgingSettings
 from pad_ray.tasks import get_task
+from pad_ray.tasks.inputs import task_input
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.base import Schedule
 from pad_ray.teachers.endpoint.settings import EndpointSettings
@@ -25,6 +28,13 @@ from pad_ray.teachers.vllm_settings import VLLMSettings
 
 Pool = PositiveInt | tuple[PositiveInt, PositiveInt]
 
+
+def recorded_input(name: str, paths: list[Path] | Path) -> dict[str, str]:
+    """Return the fingerprints of files of recorded completions, numbered."""
+    files = recorded_files(locate_all(paths))
+    return {f"{name}_{i}": file_fingerprint(file) for i, file in enumerate(files)}
+
+
 # What an interruption costs at most, per task: little where a local model computes, whose answers
 # are in no journal; elsewhere so much that Ray's own work a block, and the wait for a block's last
 # answer, do not show.
@@ -35,26 +45,6 @@ _FIRST_BLOCK = 256
 
 class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
     """Which teacher writes programs for which problems."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            *(
-                "out",
-                "problems",
-                "completions",
-                "teacher_actors",
-                "sandbox_actors",
-                "rows_per_block",
-                "budget",
-                "max_failures",
-                "retry_errors",
-            ),
-            *(f"endpoint.{name}" for name in ("timeout_s", "max_retries", "concurrency")),
-            *("endpoint.requests_per_minute", "endpoint.tokens_per_minute"),
-            # The model decides the rows, not where it is served.
-            *("endpoint.base_url", "endpoint.api_key_env", "endpoint.headers"),
-        }
-    )
 
     teacher: Literal["scripted", "rationale", "endpoint", "recorded", "student", "vllm"]
     """Engine that writes the programs; `scripted` is simulated."""
@@ -77,7 +67,7 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
     """Settings of the student teacher, which samples from a trained student."""
     vllm: VLLMSettings | None = None
     """Settings of the teacher vllm, which runs a model on the cluster's own GPUs."""
-    completions: list[Path] | Path | None = None
+    completions: Annotated[list[Path] | Path | None, Input(recorded_input)] = None
     """File, folder, or a list of them that the recorded teacher replays."""
     faults: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_FAULTS))
     """Scripted teacher: rate of each injected fault."""
@@ -87,13 +77,13 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
     """Evaluation files, FILE or TASK=FILE, whose questions are left out."""
     decontamination_ngram: int = Field(13, ge=2)
     """Equal words in a row that make a question one of an evaluation file."""
-    budget: Budget = Budget()
+    budget: Annotated[Budget, Runtime] = Budget()
     """Where to stop asking."""
-    teacher_actors: Pool = 1
+    teacher_actors: Annotated[Pool, Runtime] = 1
     """Actors that ask the teacher: a number, or [least, most]."""
-    sandbox_actors: Pool = 1
+    sandbox_actors: Annotated[Pool, Runtime] = 1
     """Actors that run programs: a number, or [least, most]."""
-    rows_per_block: int | None = Field(None, ge=1)
+    rows_per_block: Annotated[int | None, Runtime] = Field(None, ge=1)
     """Rows an interruption costs at most, per running task (default: by the teacher)."""
 
     @model_validator(mode="after")
@@ -146,9 +136,6 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
 
     def inputs(self) -> dict[str, str]:
         inputs = super().inputs()
-        if self.completions is not None:
-            for i, file in enumerate(recorded_files(locate_all(self.completions))):
-                inputs[f"completions_{i}"] = file_fingerprint(file)
         if self.decontaminate:
             task = get_task(self.task)
             for text in self.decontaminate:
@@ -160,24 +147,20 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
 class SynthesisSettings(SynthesisRun):
     """Make a verified dataset: a teacher writes programs, the sandbox runs them."""
 
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for verified/, rejected/ and manifest.json."""
 
 
 class JudgeSettings(JudgingSettings, FailureLimitSettings):
     """Run and judge a dataset's completions again, under another rule."""
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "data", "sandbox_actors", "rows_per_block", "max_failures"}
-    )
-
-    data: Path
+    data: Annotated[Path, Input(stage_input)]
     """Synthesis directory; stays as it is."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for verified/, rejected/ and manifest.json."""
-    task: str | None = None
+    task: Annotated[str | None, Input(task_input, is_saved=True)] = None
     """Task whose rule says which answers are right (default: the dataset's own)."""
-    sandbox_actors: Pool = 1
+    sandbox_actors: Annotated[Pool, Runtime] = 1
     """Actors that run programs: a number, or [least, most]."""
-    rows_per_block: int = Field(4096, ge=1)
+    rows_per_block: Annotated[int, Runtime] = Field(4096, ge=1)
     """Rows an interruption costs at most, per running task."""

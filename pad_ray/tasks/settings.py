@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Input
 from pad_ray.base.records import Problem
 from pad_ray.base.storage import locate
-from pad_ray.flow.stages import file_fingerprint
+from pad_ray.flow.inputs import file_input
 from pad_ray.tasks import ProblemCounts, Split, Task, get_task, iter_problems
+from pad_ray.tasks.inputs import task_input
 
 
 class ProblemSettings(Settings):
     """Which problems of a task."""
 
-    task: str
+    task: Annotated[str, Input(task_input, is_saved=True)]
     """Task name, or your own file.py:TASK."""
-    problems: Path | None = None
+    problems: Annotated[Path | None, Input(file_input)] = None
     """Problem file of a file-based task."""
     count: int | None = Field(None, ge=1)
     """First problems of the file (default all), or how many to generate (default 1000)."""
@@ -49,8 +52,3 @@ class ProblemSettings(Settings):
             size=self.size,
             counts=counts,
         )
-
-    def inputs(self) -> dict[str, str]:
-        """Return the fingerprint of the problem file, if there is one."""
-        path = None if self.problems is None else locate(self.problems)
-        return {} if path is None or not path.is_file() else {"problems": file_fingerprint(path)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Input, Runtime
+from pad_ray.students.files import model_input
 
 __all__ = ["SamplingSettings", "StudentTeacherSettings"]
 
@@ -20,18 +22,18 @@ class SamplingSettings(Settings):
     """Longest program, in tokens."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format of the weights."""
-    threads: int = Field(1, ge=1)
+    threads: Annotated[int, Runtime] = Field(1, ge=1)
     """Threads a CPU actor computes with."""
-    gpus: float = Field(0.0, ge=0)
+    gpus: Annotated[float, Runtime] = Field(0.0, ge=0)
     """GPUs that each actor reserves."""
-    max_rows: int = Field(64, ge=1)
+    max_rows: Annotated[int, Runtime] = Field(64, ge=1)
     """Programs in writing at a time."""
 
 
 class StudentTeacherSettings(SamplingSettings):
     """Which student writes samples, and how."""
 
-    path: str
+    path: Annotated[str, Input(model_input, is_saved=True)]
     """Student folder, hub id or .gguf file; any causal language model, with `shots`."""
     shots: int = Field(0, ge=0)
     """Worked examples of the task before each question, for a model that was not fine-tuned."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from pad_ray.base.config import Settings, resolve
+from pad_ray.base.fields import Input, Runtime
+from pad_ray.students.files import model_input
 
 _OWN_FIELDS = ("model", "tensor_parallel_size", "pipeline_parallel_size", "task_type")
 
@@ -18,25 +20,25 @@ _LIGHT_CPUS = 0.25
 class VLLMSettings(Settings):
     """Which model vLLM runs, on what, and how it samples."""
 
-    model: str = Field(min_length=1)
+    model: Annotated[str, Input(model_input, is_saved=True)] = Field(min_length=1)
     """Hub id, or a folder that all nodes see."""
-    tensor_parallel_size: int = Field(1, ge=1)
+    tensor_parallel_size: Annotated[int, Runtime] = Field(1, ge=1)
     """GPUs that one layer is split over."""
-    pipeline_parallel_size: int = Field(1, ge=1)
+    pipeline_parallel_size: Annotated[int, Runtime] = Field(1, ge=1)
     """Groups of GPUs that the layers are split over."""
-    concurrency: int | tuple[int, int] = 1
+    concurrency: Annotated[int | tuple[int, int], Runtime] = 1
     """Engines, each with a copy of the model, or [least, most]."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: Annotated[int, Runtime] = Field(64, ge=1)
     """Rows handed to an engine at once; it works on several such batches."""
-    accelerator_type: str | None = None
+    accelerator_type: Annotated[str | None, Runtime] = None
     """Kind of GPU, as Ray names it: H100, A100, L4 …"""
     engine_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further engine arguments of vLLM: max_model_len, dtype, quantization …"""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Variables of the model's chat template, as enable_thinking: false."""
-    placement_group_config: dict[str, Any] | None = None
+    placement_group_config: Annotated[dict[str, Any] | None, Runtime] = None
     """Ray's bundles for an engine, where one GPU and one CPU for each worker do not fit."""
-    runtime_env: dict[str, Any] | None = None
+    runtime_env: Annotated[dict[str, Any] | None, Runtime] = None
     """Ray runtime environment of the engines: env_vars, pip …"""
     temperature: float | None = Field(0.7, ge=0)
     """Sampling temperature; null is the engine's default."""

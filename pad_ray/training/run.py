@@ -23,12 +23,11 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 
-from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, ResourceError
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import cluster_resources, connect, node_resources
-from pad_ray.flow.stages import Stage, file_fingerprint, open_stage, write_json
-from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.flow.stages import Stage, open_stage, write_json
+from pad_ray.students.files import located
 from pad_ray.training.checkpoints import check_workers, conversion_obstacle, read_weights
 from pad_ray.training.data import Batch, Example, padding_share, plan_epoch
 from pad_ray.training.loop import LoopSettings, train_worker
@@ -61,16 +60,13 @@ class Prepared:
     is_encoder_decoder: bool = False
 
 
-def open_training(
-    out: Path, job: str, settings: TrainingHyperparameters, inputs: dict[str, str]
-) -> Stage:
+def open_training(out: Path, job: str, settings: TrainingHyperparameters) -> Stage:
     """Open a training stage's directory; connect to Ray and check resources unless complete."""
     if settings.tensorboard:
         _require_tensorboard()
     config = deepspeed_config(settings)
-    if settings.deepspeed is not None:
-        inputs = inputs | {"deepspeed": file_fingerprint(settings.deepspeed)}
-    stage = open_stage(out, job, settings, inputs | lesson_inputs(settings))
+    teacher_of(settings)
+    stage = open_stage(out, job, settings)
     if stage.complete is not None:
         print(f"{job}: {out} is complete; nothing to do")
         return stage
@@ -79,15 +75,6 @@ def open_training(
     connect()
     check_resources(settings)
     return stage
-
-
-def lesson_inputs(settings: TrainingHyperparameters) -> dict[str, str]:
-    """Return the fingerprints of what teaches beside the rows: another student, other texts."""
-    teacher = teacher_of(settings)
-    inputs = weight_fingerprints("teacher", teacher) if teacher is not None else {}
-    if settings.general.texts is not None:
-        inputs["general"] = file_fingerprint(resolve(settings.general.texts))
-    return inputs
 
 
 def teacher_of(settings: TrainingHyperparameters) -> str | None:
@@ -119,6 +106,7 @@ def prepare(
     work = stage.out / "work"
     description = work / "prepared.json"
     if description.is_file():
+        stage.begin()
         return dict(json.loads(description.read_text()))
     made = make()
     stage.begin()

@@ -6,14 +6,17 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
+from pad_ray.flow.inputs import file_input, stage_input
 from pad_ray.students.card import TargetFormat
+from pad_ray.students.files import model_input
 from pad_ray.students.sizes import scratch_size
 
 Format: TypeAlias = Literal["program", "cot", "answer", "repair", "hierarchical"]
@@ -22,7 +25,7 @@ Format: TypeAlias = Literal["program", "cot", "answer", "repair", "hierarchical"
 class DistillSettings(Settings):
     """Learning another student's distribution beside the texts themselves."""
 
-    teacher: str | None = None
+    teacher: Annotated[str | None, Input(model_input, "teacher")] = None
     """Folder or hub id of a student with the same tokenizer; its own earlier self, for one."""
     weight: float = Field(0.5, gt=0, le=1)
     """Share of the loss that is KL divergence from the teacher's distribution."""
@@ -33,7 +36,7 @@ class DistillSettings(Settings):
 class GeneralSettings(Settings):
     """Texts of other kinds, mixed in so that what a language model could do is not lost."""
 
-    texts: Path | None = None
+    texts: Annotated[Path | None, Input(file_input, "general")] = None
     """A .txt file, or .jsonl or .parquet with a column `text`; a part is held back to measure."""
     share: float = Field(0.1, ge=0, lt=1)
     """Share of them among the examples; 0 only measures what is lost."""
@@ -44,16 +47,7 @@ class GeneralSettings(Settings):
 class TrainingHyperparameters(Settings):
     """How a student is fine-tuned, apart from data and place."""
 
-    # The teacher and the texts are known by their fingerprints.
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            *"distill.teacher general.texts".split(),
-            *"out deepspeed offload threads max_failures tensorboard wait_for_resources".split(),
-            *"workers min_workers cpus_per_worker gpus_per_worker".split(),
-        }
-    )
-
-    student: str = "scratch:small"
+    student: Annotated[str, Input(model_input, is_saved=True)] = "scratch:small"
     """Hub id, folder, .gguf file or scratch:<size> (tiny, small, medium, t5-tiny, t5-small)."""
     format: Format = "program"
     """What the student learns: to write programs, chains of thought that end in the answer, the
@@ -103,33 +97,33 @@ class TrainingHyperparameters(Settings):
     """Share of the problems (not rows) held back to choose the checkpoint."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage."""
-    offload: Literal["none", "optimizer", "parameters"] = "none"
+    offload: Annotated[Literal["none", "optimizer", "parameters"], Runtime] = "none"
     """What waits in the CPU's memory: the optimizer's state (ZeRO 1 to 3), whose step is then
     computed there, or that and the parameters (ZeRO 3). An `optimizer` of type AdamW in the
     DeepSpeed JSON makes it DeepSpeedCPUAdam, which is compiled when first used."""
-    deepspeed: Path | None = None
+    deepspeed: Annotated[Path | None, Input(file_input)] = None
     """DeepSpeed JSON laid over the settings made from these fields."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format of weights and activations."""
-    workers: int = Field(1, ge=1)
+    workers: Annotated[int, Runtime] = Field(1, ge=1)
     """Ray Train workers (data-parallel ranks); a run may go on with another number."""
-    min_workers: int | None = Field(None, ge=1)
+    min_workers: Annotated[int | None, Runtime] = Field(None, ge=1)
     """Go on with as few as this while nodes are lost, instead of waiting for all workers."""
-    cpus_per_worker: float = Field(1.0, gt=0)
+    cpus_per_worker: Annotated[float, Runtime] = Field(1.0, gt=0)
     """Logical CPUs each worker reserves."""
-    gpus_per_worker: float = Field(0.0, ge=0)
+    gpus_per_worker: Annotated[float, Runtime] = Field(0.0, ge=0)
     """GPUs each worker reserves; above 0 the worker trains on one."""
-    threads: int = Field(1, ge=1)
+    threads: Annotated[int, Runtime] = Field(1, ge=1)
     """Threads a CPU worker computes with."""
-    wait_for_resources: bool = False
+    wait_for_resources: Annotated[bool, Runtime] = False
     """Wait for an autoscaler to add nodes instead of failing when they are not there."""
-    log_every: int = Field(20, ge=1)
+    log_every: Annotated[int, Runtime] = Field(20, ge=1)
     """Steps between two lines of training metrics."""
     evaluate_every: int = Field(200, ge=1)
     """Steps between two validations, each with a checkpoint."""
-    max_failures: int = Field(3, ge=0)
+    max_failures: Annotated[int, Runtime] = Field(3, ge=0)
     """Lost workers survived by going on from the last checkpoint."""
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, Runtime] = False
     """Write TensorBoard events too (needs the tensorboard package)."""
     seed: int = 0
     """Seed of initial weights, validation split and batch order."""
@@ -254,16 +248,12 @@ def _given_deepspeed(path: Path) -> dict[str, Any]:
 class TrainingSettings(TrainingHyperparameters):
     """Fine-tune a student on the verified rows of synthesis directories."""
 
-    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {
-        *("data", "same_problems")
-    }
-
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory, or a list of them."""
-    same_problems: list[Path] | Path = Field(default_factory=list)
+    same_problems: Annotated[list[Path] | Path, Input(stage_input)] = Field(default_factory=list)
     """Synthesis directories of another format: only problems that are solved in one of them too
     are trained on, so that formats are compared on the same ones."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for the student, metrics.jsonl and manifest.json."""
 
     @property

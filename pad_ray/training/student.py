@@ -12,7 +12,7 @@ from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.base.storage import locate_all
-from pad_ray.flow.stages import Stage, input_fingerprints, read_manifest
+from pad_ray.flow.stages import Stage, read_manifest
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import (
     DTYPES,
@@ -47,10 +47,8 @@ def train(settings: TrainingSettings) -> dict[str, Any]:
     A finished run with the same settings is returned as it is; an interrupted one goes on from
     its last checkpoint. Raises `ResourceError` where the cluster cannot give what is asked for.
     """
-    inputs = input_fingerprints("data", settings.folders)
-    inputs |= input_fingerprints("same_problems", locate_all(settings.same_problems))
     kinds = kinds_of(settings)
-    stage = open_training(resolve(settings.out), "train", settings, inputs)
+    stage = open_training(resolve(settings.out), "train", settings)
     if stage.complete is not None:
         return stage.complete
     initial = stage.out / "work" / "initial"

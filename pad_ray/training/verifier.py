@@ -18,10 +18,10 @@ from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
-from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, refuse_augmented
+from pad_ray.flow.stages import Stage, open_stage, refuse_augmented
 from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import worked_examples
-from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES
 from pad_ray.tasks import get_task
 from pad_ray.training.calibration import (
@@ -67,14 +67,13 @@ def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
     ):
         if given is not None:
             raise ConfigError(f"{field}: a verifier writes no texts; leave it out")
-    inputs = input_fingerprints("data", settings.folders)
     refuse_augmented("data", settings.folders, "a verifier learns from a teacher's own samples")
     out = resolve(settings.out)
     if settings.states:
-        return _train_states(settings, out, inputs)
+        return _train_states(settings, out)
     if settings.few_shot:
         raise ConfigError("few_shot: shown to a student whose states are read; give --states true")
-    stage = open_training(out, "train_verifier", settings, inputs)
+    stage = open_training(out, "train_verifier", settings)
     if stage.complete is not None:
         return stage.complete
     prepared = prepare(stage, settings, lambda: _make(settings))
@@ -82,13 +81,12 @@ def train_verifier(settings: VerifierSettings) -> dict[str, Any]:
     return _finish(settings, stage, prepared, best)
 
 
-def _train_states(settings: VerifierSettings, out: Path, inputs: dict[str, str]) -> dict[str, Any]:
+def _train_states(settings: VerifierSettings, out: Path) -> dict[str, Any]:
     source, card = located(settings.student)
     if card.writes_text:
         raise ConfigError(f"student: it writes format '{card.format}'; programs alone are verified")
     preamble = _preamble(settings)
-    inputs |= weight_fingerprints("student", source)
-    stage = open_stage(out, "train_verifier", settings, inputs)
+    stage = open_stage(out, "train_verifier", settings)
     if stage.complete is not None:
         print(f"train_verifier: {out} is complete; nothing to do")
         return stage.complete

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
+from pad_ray.flow.inputs import stage_input
+from pad_ray.students.files import model_input
+from pad_ray.tasks.inputs import task_input
 from pad_ray.training.settings import TrainingHyperparameters
 
 
@@ -18,18 +22,16 @@ class VerifierSettings(TrainingHyperparameters):
     (checkpoints) and temperatures.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = TrainingHyperparameters.runtime_fields | {"data"}
-
-    student: str = "scratch:small"
+    student: Annotated[str, Input(model_input, is_saved=True)] = "scratch:small"
     """Folder or hub id of the decoder-only model that the verifier starts from."""
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory, or a list of them."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for the verifier, metrics.jsonl and manifest.json."""
     states: bool = False
     """Fit a linear head to the student's own states in place of a model: it costs next to nothing
     while that student writes, and judges no other. Steps, batches and rates mean nothing then."""
-    task: str | None = None
+    task: Annotated[str | None, Input(task_input, is_saved=True)] = None
     """Task whose worked examples the student will be shown (states)."""
     few_shot: int = Field(0, ge=0)
     """How many of them stand before each question (states), as in the evaluation."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pad_ray.base.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.base.errors import ConfigError, DataError, PadError, TeacherError
@@ -134,25 +134,6 @@ def test_every_field_and_job_is_described(model: type[Settings]) -> None:
         undescribed = [name for name, f in kind.model_fields.items() if not f.description]
         assert not undescribed, f"{kind.__name__}: {undescribed}"
         assert kind.__doc__
-
-
-@pytest.mark.parametrize("model", JOB_SETTINGS)
-def test_runtime_fields_exist(model: type[Settings]) -> None:
-    for kind in _models(model):
-        unknown = [name for name in kind.runtime_fields if not _has_field(kind, name)]
-        assert not unknown, kind.__name__
-
-
-def _has_field(kind: type[BaseModel], name: str) -> bool:
-    first, _, rest = name.partition(".")
-    field = kind.model_fields.get(first)
-    if field is None:
-        return first == "out"
-    inner = [field.annotation, *get_args(field.annotation)]
-    return not rest or any(
-        isinstance(one, type) and issubclass(one, BaseModel) and _has_field(one, rest)
-        for one in inner
-    )
 
 
 def test_a_runtime_field_of_a_field_does_not_decide_rows() -> None:

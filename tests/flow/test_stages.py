@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 import pytest
 import yaml
+from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.fields import Input, Runtime
+from pad_ray.flow.holding import LOCK, let_go_of_all
 from pad_ray.flow.stages import (
     CONFIG,
     MANIFEST,
@@ -21,6 +24,8 @@ from pad_ray.flow.stages import (
     fingerprint,
     open_stage,
     read_manifest,
+    stage_fingerprint,
+    stage_folder,
     write_json,
     write_text,
 )
@@ -35,11 +40,9 @@ JSON = st.recursive(
 class Baking(Settings):
     """Settings of a made-up job."""
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "ovens"})
-
     flour: str = "rye"
     """Kind of flour."""
-    ovens: int = 1
+    ovens: Annotated[int, Runtime] = 1
     """Ovens used side by side."""
 
 
@@ -82,7 +85,12 @@ def test_new_directory_is_open_and_saves_its_settings(tmp_path: Path) -> None:
     stage = begun(tmp_path / "deep" / "out")
     assert stage.complete is None
     saved = yaml.safe_load((stage.out / CONFIG).read_text())
-    assert saved == {"job": "bake", "settings": {"flour": "rye"}, "inputs": {"problems": "aa"}}
+    assert saved == {
+        "job": "bake",
+        "fingerprint": stage.fingerprint,
+        "settings": {"flour": "rye"},
+        "inputs": {"problems": "aa"},
+    }
 
 
 def test_finished_stage_is_complete_with_its_manifest(tmp_path: Path) -> None:
@@ -160,3 +168,144 @@ def test_writing_leaves_the_new_text_and_nothing_else(tmp_path: Path) -> None:
     write_json(file, {"ä": [1, None]})
     assert json.loads(file.read_text(encoding="utf-8")) == {"ä": [1, None]}
     assert list(tmp_path.iterdir()) == [file]
+
+
+class Kneading(Settings):
+    """Settings of a job that has grown since."""
+
+    dough: Annotated[str, Input(lambda name, value: {f"{name}/flour": value}, is_saved=True)]
+    """What is kneaded."""
+    minutes: int = 5
+    """How long."""
+    rest: int = 60
+    """Minutes it then rests."""
+
+
+def older_record(out: Path, inputs: dict[str, str], **settings: object) -> None:
+    """Write the record of a directory as versions without fingerprints in it did."""
+    out.mkdir()
+    record = {"job": "knead", "settings": settings, "inputs": inputs}
+    (out / CONFIG).write_text(yaml.safe_dump(record))
+
+
+@pytest.mark.parametrize("inputs", [{}, {"dough/flour": "rye"}, {"dough/other": "x"}])
+def test_an_older_directory_is_gone_on_with_where_the_settings_agree(
+    tmp_path: Path, inputs: dict[str, str]
+) -> None:
+    out = tmp_path / "out"
+    older_record(out, inputs, dough="rye", minutes=5)
+    now = Kneading(dough="rye")
+    if "dough/other" in inputs:  # it was there, and is no more
+        with pytest.raises(ConfigError, match=r"dough/other \('x' there, None now\)"):
+            open_stage(out, "knead", now)
+    else:
+        open_stage(out, "knead", now).begin()
+        assert open_stage(out, "knead", now).complete is None
+    with pytest.raises(ConfigError, match=r"rest \(60 there, 90 now\)"):
+        open_stage(out, "knead", Kneading(dough="rye", rest=90))
+
+
+def test_an_input_that_older_directories_know_by_name_is_compared_by_it(tmp_path: Path) -> None:
+    older_record(tmp_path / "out", {}, dough="rye", minutes=5)
+    with pytest.raises(ConfigError, match=r"dough/flour \(None there, 'spelt' now\)"):
+        open_stage(tmp_path / "out", "knead", Kneading(dough="spelt"))
+
+
+def test_a_default_is_no_part_of_a_fingerprint() -> None:
+    class Older(Settings):
+        """Before there was a `rest`."""
+
+        dough: Annotated[str, Input(lambda name, value: {name: value})]
+        """What is kneaded."""
+        minutes: int = 5
+        """How long."""
+
+    inputs = {"dough/flour": "rye"}
+    now = Kneading(dough="rye")
+    assert stage_fingerprint(now, inputs) == stage_fingerprint(Older(dough="rye"), inputs)
+    assert stage_fingerprint(now, inputs) != stage_fingerprint(now, {"dough/flour": "oat"})
+    changed = Kneading(dough="rye", rest=61)
+    assert stage_fingerprint(changed, inputs) != stage_fingerprint(now, inputs)
+
+
+def test_a_revision_counts_only_where_both_are_known(tmp_path: Path) -> None:
+    known = open_stage(tmp_path, "bake", Baking(), {"student": "hub", "student/revision": "a1"})
+    known.begin()
+    open_stage(tmp_path, "bake", Baking(), {"student": "hub"})
+    with pytest.raises(ConfigError, match=r"student/revision \('a1' there, 'b2' now\)"):
+        open_stage(tmp_path, "bake", Baking(), {"student": "hub", "student/revision": "b2"})
+
+
+def test_what_may_grow_is_told_and_nothing_else_passes(tmp_path: Path) -> None:
+    begun(tmp_path)
+    spelt = Baking(flour="spelt")
+    inputs = {"problems": "aa"}
+    assert open_stage(tmp_path, "bake", spelt, inputs, ["flour"]).grown == ("flour",)
+    assert open_stage(tmp_path, "bake", Baking(), inputs, ["flour"]).grown == ()
+    with pytest.raises(ConfigError, match="problems"):
+        open_stage(tmp_path, "bake", spelt, {"problems": "bb"}, ["flour"])
+
+
+def test_two_runs_do_not_write_in_one_directory(tmp_path: Path) -> None:
+    stage = opened(tmp_path)
+    other = FileLock(tmp_path / LOCK, timeout=0)  # as another process has
+    with other, pytest.raises(ConfigError, match="in use by another run"):
+        stage.begin()
+    stage.begin()
+    with pytest.raises(Timeout), other:
+        pass
+    stage.finish({})
+    with other:
+        pass
+
+
+def test_what_another_run_has_done_meanwhile_is_not_done_again(tmp_path: Path) -> None:
+    early, other = opened(tmp_path), opened(tmp_path, Baking(flour="spelt"))
+    begun(tmp_path).finish({})
+    with pytest.raises(ConfigError, match="has just been finished by another run"):
+        early.begin()
+    with pytest.raises(ConfigError, match="flour"):
+        other.begin()
+    let_go_of_all()
+
+
+def test_leftovers_of_a_killed_run_do_not_block(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    (tmp_path / f".{CONFIG}.123.partial").write_text("job: ba")
+    (tmp_path / f".{MANIFEST}.partial").write_text("{")
+    begun(tmp_path).finish({})
+
+
+def test_seconds_of_all_attempts_add_up(tmp_path: Path) -> None:
+    killed = opened(tmp_path)
+    object.__setattr__(killed, "started", killed.started - 1000)
+    killed.begin()
+    (tmp_path / "last").write_text("written before it was killed")
+    let_go_of_all()
+    last = opened(tmp_path)
+    last.begin()
+    manifest = last.finish({})
+    assert 1000 <= manifest["wall_s"] < 1100
+    assert manifest["attempts"] == 2
+    # One that is taken up after its end goes on from there.
+    more = opened(tmp_path)
+    more.begin()
+    manifest = more.finish({})
+    assert 1000 <= manifest["wall_s"] < 1100
+    assert manifest["attempts"] == 3
+
+
+def test_a_folder_among_others_that_an_older_version_named_is_found(tmp_path: Path) -> None:
+    now = Kneading(dough="rye", minutes=7)
+    inputs = {"dough/flour": "rye", "data_0": "from before"}
+    older_record(tmp_path / "knead-01234567", inputs, dough="rye", minutes=7)
+    older_record(tmp_path / "knead-11234567", inputs, dough="rye", minutes=8)
+    found = stage_folder(tmp_path, "knead", now, ["from before"])
+    assert found.name == "knead-01234567"
+    for run, marks in (
+        (now, ["from another"]),
+        (now, []),
+        (Kneading(dough="rye", minutes=7, rest=1), ["from before"]),
+        (Kneading(dough="oat", minutes=7), ["from before"]),
+    ):
+        assert not stage_folder(tmp_path, "knead", run, marks).exists()

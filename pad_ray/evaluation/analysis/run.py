@@ -29,7 +29,7 @@ from pad_ray.evaluation.analysis.student import ProblemMeasures, measure_student
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import fingerprint, open_stage, write_json
-from pad_ray.students.files import located, weight_fingerprints
+from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES, load_student
 from pad_ray.teachers.student_settings import StudentTeacherSettings
 
@@ -62,10 +62,7 @@ def analyze(settings: AnalysisSettings) -> dict[str, Any]:
     out = resolve(settings.out)
     _, problems, _ = settings.load()
     places = [located(student) for student in settings.students]
-    inputs = settings.inputs()
-    for number, (source, _) in enumerate(places):
-        inputs |= weight_fingerprints(f"student_{number}", source)
-    stage = open_stage(out, "analyze", settings, inputs)
+    stage = open_stage(out, "analyze", settings)
     if stage.complete is not None:
         print(f"analyze: {out} is complete; nothing to do")
         return stage.complete

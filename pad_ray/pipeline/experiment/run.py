@@ -17,7 +17,7 @@ from pad_ray.evaluation.ensemble import vote_together
 from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EnsembleSettings, EvaluationRun, EvaluationSettings
 from pad_ray.flow.cells import in_parallel
-from pad_ray.flow.stages import read_manifest, stage_folder
+from pad_ray.flow.stages import read_manifest, rows_mark, stage_folder
 from pad_ray.pipeline.experiment.report import write_results
 from pad_ray.pipeline.experiment.results import Answers, Group
 from pad_ray.pipeline.experiment.settings import (
@@ -34,7 +34,6 @@ from pad_ray.synthesis.repairs.settings import InjectionSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.teachers.prompts import Format as TeacherFormat
-from pad_ray.training.run import lesson_inputs
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
 
@@ -114,7 +113,7 @@ def _synthesize(
     made: dict[str, list[Path]] = {}
     for base in settings.synthesis:
         run = validate(SynthesisRun, base.model_dump() | {"format": kind})
-        folder = stage_folder(out, f"synthesis-{kind}", run, list(run.inputs().values()))
+        folder = stage_folder(out, f"synthesis-{kind}", run)
         synthesize(validate_with(SynthesisSettings, run, out=folder))
         made.setdefault(run.task, []).append(folder)
     return made
@@ -144,7 +143,7 @@ def _augment(
 
 
 def _marks(folders: Sequence[Path]) -> list[str]:
-    return [str(read_manifest(folder)["fingerprint"]) for folder in folders]
+    return [rows_mark(read_manifest(folder)) for folder in folders]
 
 
 def _training(
@@ -179,17 +178,16 @@ def _training(
         folders = [*folders, repairs]
     folders += augmented.get(cell.variant, [])
     marks = _marks([*folders, *others])
-    if variant.teacher is None:
-        marks += lesson_inputs(run).values()
-    else:
+    taught = run
+    if variant.teacher is not None:
         # It has no weights yet to be known by.
         of_teacher = replace(cell, variant=variant.teacher)
         teacher = _training(settings, of_teacher, data, repairs, augmented, out)
-        marks += [teacher.out.name, *lesson_inputs(run).values()]
+        marks += [teacher.out.name]
         distill = run.distill.model_dump() | {"teacher": str(teacher.out)}
-        run = changed_training(run, {"distill": distill})
+        taught = changed_training(run, {"distill": distill})
     folder = stage_folder(out, f"student-{cell.format}", run, marks)
-    return validate_with(TrainingSettings, run, data=folders, same_problems=others, out=folder)
+    return validate_with(TrainingSettings, taught, data=folders, same_problems=others, out=folder)
 
 
 def _asked(
@@ -204,8 +202,7 @@ def _asked(
 def _evaluation_of(
     settings: ExperimentSettings, student: Path, run: EvaluationRun
 ) -> EvaluationSettings:
-    marks = [student.name, *run.inputs().values()]
-    folder = stage_folder(resolve(settings.out), "evaluation", run, marks)
+    folder = stage_folder(resolve(settings.out), "evaluation", run, [student.name])
     return validate_with(EvaluationSettings, run, student=str(student), out=folder)
 
 
@@ -243,8 +240,7 @@ def _ensembles(
             validation=[weighed[cell].out for cell, _ in members if cell in weighed],
             out=settings.out,
         )
-        marks = [folder.name for folder in (*base.predictions, *base.validation)]
-        out = stage_folder(resolve(settings.out), "ensemble", base, marks)
+        out = stage_folder(resolve(settings.out), "ensemble", base)
         vote_together(base.model_copy(update={"out": out}))
         answers.append(Answers(group, None, out, trainings[members[0][0]].out))
     return answers

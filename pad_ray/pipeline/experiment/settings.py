@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings, validate
 from pad_ray.base.errors import ConfigError
+from pad_ray.base.fields import Runtime
 from pad_ray.decoding.settings import TEXT_STRATEGIES
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.students.card import TEXT_FORMATS
@@ -49,9 +50,7 @@ class ExperimentSettings(Settings):
     Run again, it goes on from what is complete; a grid that has grown does only what is new.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "parallel"})
-
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for all stages, experiment.json, RESULTS.md and its figures."""
     title: str = "Experiment"
     """Heading of RESULTS.md."""
@@ -81,7 +80,7 @@ class ExperimentSettings(Settings):
     """How programs are broken for format repair."""
     evaluation: list[EvaluationRun] = Field(min_length=1)
     """Problem sets that every student answers."""
-    parallel: int = Field(1, ge=1)
+    parallel: Annotated[int, Runtime] = Field(1, ge=1)
     """Cells at work at a time; each takes what its training or evaluation asks for."""
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from pad_ray.base.intervals import paired_gain
 from pad_ray.evaluation.repair_accounting import attempts_of, print_repairs
 from pad_ray.evaluation.run import evaluate_student, problem_set_name
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
-from pad_ray.flow.stages import read_manifest, stage_folder, write_json
+from pad_ray.flow.stages import read_manifest, rows_mark, stage_folder, write_json
 from pad_ray.pipeline.refinement.settings import RefinementSettings, SamplingRun
 from pad_ray.synthesis.repairs.failures import collect_failures
 from pad_ray.synthesis.repairs.injections.run import inject_errors
@@ -24,7 +24,6 @@ from pad_ray.synthesis.repairs.settings import FailureSettings, InjectionSetting
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import get_task
-from pad_ray.training.run import lesson_inputs
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
 
@@ -58,7 +57,7 @@ def refine(settings: RefinementSettings) -> list[dict[str, Any]]:
 
 
 def _marks(folders: Sequence[Path]) -> list[str]:
-    return [str(read_manifest(folder)["fingerprint"]) for folder in folders]
+    return [rows_mark(read_manifest(folder)) for folder in folders]
 
 
 def _inject(settings: RefinementSettings, data: list[Path], out: Path) -> Path:
@@ -96,15 +95,13 @@ def _train(
     run = settings.training
     if rounds and settings.start == "previous":
         run = run.model_copy(update={"student": str(rounds[-1].student)})
-    marks = [*_marks(data), *lesson_inputs(run).values()]
-    folder = stage_folder(out, f"student-{len(rounds)}", run, marks)
+    folder = stage_folder(out, f"student-{len(rounds)}", run, _marks(data))
     train(validate_with(TrainingSettings, run, format="repair", data=data, out=folder))
     return folder
 
 
 def _evaluate(run: EvaluationRun, student: Path, number: int, out: Path) -> Path:
-    inputs = [*_marks([student]), *run.inputs().values()]
-    folder = stage_folder(out, f"evaluation-{number}", run, inputs)
+    folder = stage_folder(out, f"evaluation-{number}", run, _marks([student]))
     values = {"strategy": "repair", "student": str(student), "out": folder}
     evaluate_student(str(student), validate_with(EvaluationSettings, run, **values), folder)
     return folder

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.evaluation.settings import EvaluationRun
+from pad_ray.flow.inputs import stage_input
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings
@@ -25,11 +27,11 @@ class SamplingRun(ProblemSettings):
     """How they are drawn."""
     sandbox: SandboxSettings = SandboxSettings()
     """Limits of one program's run."""
-    teacher_actors: int = Field(1, ge=1)
+    teacher_actors: Annotated[int, Runtime] = Field(1, ge=1)
     """Actors that hold the student."""
-    sandbox_actors: int = Field(1, ge=1)
+    sandbox_actors: Annotated[int, Runtime] = Field(1, ge=1)
     """Actors that run programs."""
-    rows_per_block: int = Field(256, ge=1)
+    rows_per_block: Annotated[int, Runtime] = Field(256, ge=1)
     """Rows an interruption costs at most, per running task."""
 
 
@@ -40,9 +42,9 @@ class RefinementSettings(Settings):
     last student, pairs its failures with right programs, and trains on those too.
     """
 
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directories: what the student learns to write, and the right side of repairs."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for all stages and rounds.json."""
     injection: InjectionRun = InjectionRun()
     """How verified programs are broken."""

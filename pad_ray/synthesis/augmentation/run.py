@@ -16,7 +16,6 @@ from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import (
     Stage,
-    input_fingerprints,
     open_stage,
     print_reasons,
     refuse_augmented,
@@ -37,8 +36,7 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     A finished directory with the same settings is returned as it is; an interrupted one goes on
     with the rows that are missing.
     """
-    inputs = input_fingerprints("data", settings.folders)
-    stage = open_stage(locate(settings.out), "augment", settings, inputs)
+    stage = open_stage(locate(settings.out), "augment", settings)
     if stage.complete is not None:
         print(f"augment: {stage.out} is complete; nothing to do")
         return stage.complete
@@ -84,7 +82,7 @@ def _finish(stage: Stage, origins: int, tasks: list[str]) -> dict[str, Any]:
     with JudgedRows([work / "done"], work / "spill", AUGMENTED_SCHEMA) as rows:
         result = rows.write(stage.out, False)
     counts = {"origins": origins, **_plain(result["counts"]), "by_kind": _by_kind(stage.out)}
-    paid = {name: result[name] for name in ("tokens", "cost_usd")}
+    paid = {name: result[name] for name in ("tokens", "cost_usd", "rows_fingerprint")}
     manifest = stage.finish({"counts": counts, **paid, "tasks": tasks})
     remove_folder(work)
     print(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
 from pad_ray.base.weights import check_kinds
 from pad_ray.flow.failures import FailureLimitSettings
+from pad_ray.flow.inputs import stage_input
 from pad_ray.synthesis.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.teachers.endpoint.settings import EndpointSettings
@@ -28,13 +30,6 @@ _ASKING = (
 class AugmentationRun(Settings):
     """How new problems are made of verified ones."""
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            *("out", "actors", "rows_per_block"),
-            *(f"paraphrase_teacher.{name}" for name in _ASKING),
-        }
-    )
-
     copies: int = Field(1, ge=1)
     """New problems made of each verified row."""
     weights: dict[str, float] = Field(default_factory=dict)
@@ -46,9 +41,9 @@ class AugmentationRun(Settings):
     """Of all that is drawn, with the row's id and its program."""
     sandbox: SandboxSettings = SandboxSettings(cpu_s=0.5)
     """Limits of one program's run."""
-    actors: int = Field(1, ge=1)
+    actors: Annotated[int, Runtime] = Field(1, ge=1)
     """Actors that make problems and execute their programs."""
-    rows_per_block: int = Field(4096, ge=1)
+    rows_per_block: Annotated[int, Runtime] = Field(4096, ge=1)
     """New problems an interruption costs at most, per running task."""
 
     @model_validator(mode="after")
@@ -79,14 +74,9 @@ class AugmentationSettings(AugmentationRun, FailureLimitSettings):
     rejected/ (each row with its reason) and manifest.json.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = AugmentationRun.runtime_fields | {
-        "data",
-        "max_failures",
-    }
-
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory, or a list of them."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for verified/, rejected/ and manifest.json."""
 
     @property

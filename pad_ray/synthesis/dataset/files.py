@@ -6,6 +6,7 @@ in parts that fit into a bounded memory; what is written streams through.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
@@ -83,6 +84,8 @@ class JudgedRows:
         counts all that are right.
         """
         counts = _Counts()
+        # Rows come sorted, so that these do not depend on how they are batched.
+        digest, rejected = hashlib.sha256(), hashlib.sha256()
         with (
             writing(out / "verified", self._schema) as keep,
             writing(out / "rejected", self._schema) as reject,
@@ -91,10 +94,13 @@ class JudgedRows:
                 self._open(files, drop_near)
                 for batch in self._rows("IS NULL"):
                     keep(batch)
+                    _add_rows(digest, batch)
                 for batch in self._rows("IS NOT NULL"):
                     reject(batch)
+                    _add_rows(rejected, batch)
                 counts.add(self._base)
-        return counts.result()
+        digest.update(rejected.digest())
+        return {**counts.result(), "rows_fingerprint": digest.hexdigest()[:16]}
 
     def _parts(self) -> Iterator[Sequence[Path]]:
         """Yield files whose rows are together all, by rising problem id.
@@ -148,6 +154,13 @@ class JudgedRows:
         reader: pa.RecordBatchReader = found.to_arrow_reader(ROWS_PER_BATCH)
         for batch in reader:
             yield pa.Table.from_batches([batch]).cast(self._schema)
+
+
+def _add_rows(digest: hashlib._Hash, rows: pa.Table) -> None:
+    """Add to a digest what a later stage learns from rows."""
+    columns = ("row_id", "answer", "program", "chain_of_thought", "reason")
+    for row in zip(*(rows[name].to_pylist() for name in columns), strict=True):
+        digest.update(repr(row).encode())
 
 
 class _Counts:

@@ -14,7 +14,6 @@ from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.pages import code_fence, page_template, yaml_text
 from pad_ray.flow.stages import (
     Stage,
-    input_fingerprints,
     open_stage,
     read_manifest,
     write_json,
@@ -47,9 +46,8 @@ def export_dataset(settings: ExportSettings) -> dict[str, Any]:
     no rows to take, `ConfigError` for another job's directory and where the Hub refuses.
     """
     folders = resolve_all(settings.data)
-    inputs = input_fingerprints("data", folders)
     sources = [_source(folder) for folder in folders]
-    stage = open_stage(resolve(settings.out), "export", settings, inputs)
+    stage = open_stage(resolve(settings.out), "export", settings)
     repository = None
     if settings.push_to_hub is not None:
         repository = open_repository(settings.push_to_hub, settings.private)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
+from pad_ray.base.fields import Input, Runtime
+from pad_ray.flow.inputs import stage_input
 
 
 class ExportSettings(Settings):
@@ -19,11 +21,9 @@ class ExportSettings(Settings):
     and manifest.json.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "data", "push_to_hub", "private"})
-
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory, or a list of them, all of programs or all of chains of thought."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for the dataset and manifest.json."""
     format: ExportFormat = "messages"
     """messages (chat; TRL, LLaMA-Factory), prompt_completion (chat in two columns; TRL) or alpaca
@@ -45,10 +45,10 @@ class ExportSettings(Settings):
     """Leaves out problems that more of their samples solve: too easy."""
     split_fraction: float = Field(0.0, ge=0, lt=1)
     """Share of problems for the validation split, drawn by a hash of the question."""
-    push_to_hub: str | None = None
+    push_to_hub: Annotated[str | None, Runtime] = None
     """Dataset repository (owner/name) on the Hugging Face Hub to upload to; the token comes from
     the environment variable HF_TOKEN and nowhere else."""
-    private: bool = True
+    private: Annotated[bool, Runtime] = True
     """Make a new repository private."""
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ def collect_failures(settings: FailureSettings) -> dict[str, Any]:
     """Make the directory of repairs in `settings.out` and return its manifest."""
     samples = resolve_all(settings.samples)
     right = [*resolve_all(settings.data), *samples]
-    inputs = input_fingerprints("samples", samples) | input_fingerprints("data", right)
+    inputs = input_fingerprints("data", right)
     refuse_augmented("samples", samples, "give a student's own samples")
     stage = open_stage(resolve(settings.out), "collect_failures", settings, inputs)
     if stage.complete is not None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
+from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
+from pad_ray.flow.inputs import stage_input
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.injections.kinds import INJECTIONS, check_weights
 
 
 class InjectionRun(Settings):
     """How verified programs are broken."""
-
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "actors", "rows_per_block"})
 
     count: int = Field(4, ge=1)
     """Broken programs made of each verified one."""
@@ -29,9 +29,9 @@ class InjectionRun(Settings):
     """Of all injections, with the problem and its program."""
     sandbox: SandboxSettings = SandboxSettings(cpu_s=0.5)
     """Limits of one program's run."""
-    actors: int = Field(1, ge=1)
+    actors: Annotated[int, Runtime] = Field(1, ge=1)
     """Actors that inject and execute."""
-    rows_per_block: int = Field(4096, ge=1)
+    rows_per_block: Annotated[int, Runtime] = Field(4096, ge=1)
     """Programs an interruption costs at most, per running task."""
 
     @field_validator("weights")
@@ -51,11 +51,9 @@ class InjectionSettings(InjectionRun):
     that leave the answer right, and repeats) and manifest.json.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = InjectionRun.runtime_fields | {"data"}
-
-    data: list[Path] | Path
+    data: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory, or a list of them."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for verified/, rejected/ and manifest.json."""
 
     @property
@@ -83,11 +81,9 @@ class FailureSettings(FailureRun):
     by edit distance), rejected/ and manifest.json.
     """
 
-    runtime_fields: ClassVar[frozenset[str]] = FailureRun.runtime_fields | {"samples", "data"}
-
-    samples: list[Path] | Path
+    samples: Annotated[list[Path] | Path, Input(stage_input)]
     """Synthesis directory of `--teacher student`, or a list of them."""
-    data: list[Path] | Path = Field(default_factory=list)
+    data: Annotated[list[Path] | Path, Input(stage_input)] = Field(default_factory=list)
     """Synthesis directories with right programs, beside the student's own."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for verified/, rejected/ and manifest.json."""

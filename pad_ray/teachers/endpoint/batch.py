@@ -69,7 +69,7 @@ def write_batch(settings: BatchSettings) -> dict[str, Any]:
     request alone is larger than a file may be.
     """
     task, problems, repeated = settings.load()
-    stage = open_stage(resolve(settings.out), "batch", settings, settings.inputs())
+    stage = open_stage(resolve(settings.out), "batch", settings)
     if stage.complete is not None:
         print(f"batch: {stage.out} is complete; nothing to do")
         _print_next(settings, stage.out)

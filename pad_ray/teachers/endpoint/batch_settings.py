@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pad_ray.base.fields import Runtime
 from pad_ray.tasks.settings import ProblemSettings
-from pad_ray.teachers.endpoint.settings import EndpointSettings
+from pad_ray.teachers.endpoint.settings import EndpointSettings, LengthField
 from pad_ray.teachers.prompts import Format
 
 
 class BatchEndpoint(EndpointSettings):
     """How the teacher samples; settings of a live connection are accepted and have no effect."""
 
-    base_url: str = "https://api.openai.com/v1"
+    base_url: Annotated[str, Runtime] = "https://api.openai.com/v1"
     """Address of the API that the printed commands name."""
+
+    max_tokens_field: LengthField = "max_tokens"
+    """Name of the length limit in the request; OpenAI's reasoning models want the second."""
 
     @field_validator("n_per_request")
     @classmethod
@@ -29,8 +33,6 @@ class BatchEndpoint(EndpointSettings):
 class BatchSettings(ProblemSettings):
     """Write the input files of an OpenAI batch, to be replayed by the teacher `recorded`."""
 
-    runtime_fields: ClassVar[frozenset[str]] = frozenset({"out", "problems"})
-
     endpoint: BatchEndpoint
     """Model and sampling settings, as of the teacher `endpoint`."""
     format: Format = "program"
@@ -41,7 +43,7 @@ class BatchSettings(ProblemSettings):
     """Most requests a file; OpenAI takes 50,000."""
     megabytes_per_file: float = Field(200, gt=0)
     """Most megabytes (10^6 bytes) a file; OpenAI takes 200."""
-    out: Path
+    out: Annotated[Path, Runtime]
     """Directory for requests-00000.jsonl … and manifest.json."""
 
     @model_validator(mode="after")

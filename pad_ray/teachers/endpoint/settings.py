@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pad_ray.base.fields import Runtime
 from pad_ray.flow.ledger import Rates
 
-__all__ = ["EndpointAddress", "EndpointSettings"]
+__all__ = ["EndpointAddress", "EndpointSettings", "LengthField"]
+
+LengthField = Literal["max_tokens", "max_completion_tokens"]
 
 
 _OWN_FIELDS = frozenset(
@@ -24,28 +27,28 @@ class EndpointAddress(BaseModel):
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
 
-    base_url: str
+    base_url: Annotated[str, Runtime]
     """Address of the API up to and including its version, as in http://127.0.0.1:8000/v1."""
 
     model: str = Field(min_length=1)
     """Model name as the endpoint knows it."""
 
-    api_key_env: str = Field(default="OPENAI_API_KEY", min_length=1)
+    api_key_env: Annotated[str, Runtime] = Field(default="OPENAI_API_KEY", min_length=1)
     """Environment variable that holds the key; on a loopback address it may be unset."""
 
     weight: float = Field(default=1.0, gt=0)
     """Share of the samples that this endpoint is asked for, against the others' weights."""
 
-    requests_per_minute: float | None = Field(default=None, gt=0)
+    requests_per_minute: Annotated[float | None, Runtime] = Field(default=None, gt=0)
     """What the key allows, over all actors."""
 
-    tokens_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: Annotated[float | None, Runtime] = Field(default=None, gt=0)
     """What the key allows, prompts and completions, over all actors."""
 
-    usd_per_million_prompt_tokens: float | None = Field(default=None, ge=0)
+    usd_per_million_prompt_tokens: Annotated[float | None, Runtime] = Field(default=None, ge=0)
     """Price; without one there is no cost to report."""
 
-    usd_per_million_completion_tokens: float | None = Field(default=None, ge=0)
+    usd_per_million_completion_tokens: Annotated[float | None, Runtime] = Field(default=None, ge=0)
     """Price of what the model writes."""
 
     @field_validator("base_url")
@@ -96,7 +99,9 @@ class EndpointSettings(EndpointAddress):
     max_tokens: int = Field(default=512, ge=1)
     """Longest completion, in tokens; one that is cut before its program is whole is rejected."""
 
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens_field: Annotated[Literal["max_tokens", "max_completion_tokens"], Runtime] = (
+        "max_tokens"
+    )
     """Name of the length limit in the request; OpenAI's reasoning models want the second."""
 
     send_seed: bool = True
@@ -111,16 +116,16 @@ class EndpointSettings(EndpointAddress):
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further fields of the request, as {"top_k": 20}."""
 
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], Runtime] = Field(default_factory=dict)
     """Further HTTP headers; they are written down with the settings, so no secrets."""
 
-    timeout_s: float = Field(default=60, gt=0)
+    timeout_s: Annotated[float, Runtime] = Field(default=60, gt=0)
     """Longest wait for one whole answer, in seconds."""
 
-    max_retries: int = Field(default=6, ge=0)
+    max_retries: Annotated[int, Runtime] = Field(default=6, ge=0)
     """Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection."""
 
-    concurrency: int = Field(default=8, ge=1)
+    concurrency: Annotated[int, Runtime] = Field(default=8, ge=1)
     """Requests in flight at once, per actor."""
 
     shots: int = Field(default=4, ge=0)

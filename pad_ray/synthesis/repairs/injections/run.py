@@ -14,7 +14,7 @@ from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.base.storage import locate, remove_folder
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
-from pad_ray.flow.stages import Stage, input_fingerprints, open_stage, print_reasons
+from pad_ray.flow.stages import Stage, open_stage, print_reasons
 from pad_ray.sandbox import Sandbox
 from pad_ray.synthesis.judges import outcome_columns, run_programs
 from pad_ray.synthesis.repairs.injections.kinds import inject
@@ -81,8 +81,7 @@ def inject_errors(settings: InjectionSettings) -> dict[str, Any]:
     A finished directory with the same settings is returned as it is; an interrupted one goes on
     with the rows that are missing.
     """
-    inputs = input_fingerprints("data", settings.folders)
-    stage = open_stage(locate(settings.out), "inject", settings, inputs)
+    stage = open_stage(locate(settings.out), "inject", settings)
     if stage.complete is not None:
         print(f"inject: {stage.out} is complete; nothing to do")
         return stage.complete
