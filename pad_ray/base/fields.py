@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel
@@ -115,7 +116,7 @@ def saved_values(model: type[BaseModel], values: Values) -> dict[str, Any]:
         if inner is not None and _is_one(field, value):
             value = saved_values(inner, value)
         elif inner is not None:
-            value = _each(value, lambda one, inner=inner: saved_values(inner, one))
+            value = _each(value, partial(saved_values, inner))
         saved[name] = value
     return saved
 
@@ -138,10 +139,7 @@ def sparse(model: type[BaseModel], values: Values, usual: Values | None = None) 
                 value = sparse(inner, value, default if is_usual else None)
                 default = {} if is_usual else default
             elif inner is not None:
-                value, default = (
-                    _each(one, lambda each, inner=inner: sparse(inner, each))
-                    for one in (value, default)
-                )
+                value, default = (_each(one, partial(sparse, inner)) for one in (value, default))
             if value != default:
                 found[name] = value
     return found
@@ -159,7 +157,7 @@ def _filled(model: type[BaseModel], values: Values, usual: Values | None = None)
         if inner is not None and _is_one(field, value):
             value = _filled(inner, value, default if isinstance(default, dict) else None)
         elif inner is not None:
-            value = _each(value, lambda one, inner=inner: _filled(inner, one))
+            value = _each(value, partial(_filled, inner))
         found[name] = None if value is PydanticUndefined else value
     return found
 

@@ -26,11 +26,12 @@ from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
+from pad_ray.evaluation.requests import MAY_GROW, begin_flows
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import LedgerLike, note_rows, share_ledger
-from pad_ray.flow.rows import ActorStage, run_rows, write_requests
+from pad_ray.flow.rows import DONE, ActorStage, run_rows
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
@@ -39,7 +40,6 @@ from pad_ray.students.models import DTYPES, load_student
 from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
-from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task
 from pad_ray.tasks.inputs import exemplar_input
@@ -153,7 +153,8 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
     """Evaluate every student and return their manifests, in order.
 
     Each student's rows are in a directory of its own, `predictions.parquet` with one row a
-    problem. Finished students are not asked again; an interrupted one goes on.
+    problem. Finished students are not asked again; an interrupted one goes on, and one is asked
+    only the new ones of a set of problems that has grown.
     """
     out = resolve(settings.out)
     several = len(settings.students) > 1
@@ -197,23 +198,25 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     if card.writes_text:
         _check_text(card, settings)
     shown = exemplar_input(task.exemplars[: settings.few_shot]) if settings.few_shot else None
-    stage = open_stage(out, "evaluate", one, shown)
+    stage = open_stage(out, "evaluate", one, shown, MAY_GROW)
     work = out / "work"
     may_retry = settings.retry_errors and work.is_dir()
-    if stage.complete is not None and not may_retry:
+    if stage.complete is not None and not (may_retry or stage.grown):
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
     worked_examples(task, settings.few_shot)  # fails where there are fewer
-    stage.begin()
+    flows = begin_flows(
+        stage, problems, 2 * settings.batch_size, lambda: open_stage(out, "evaluate", one, shown)
+    )
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
-    requests = request_tables(problems, samples=1, rows_per_block=2 * settings.batch_size)
-    write_requests(requests, work)
     if settings.retry_errors:
-        forget_failed(work)
+        for flow in flows:
+            forget_failed(flow)
     connect()
     ledger = share_ledger(max_failures=settings.max_failures)
-    judged = run_rows(_stages(source, task, settings, ledger), work, "evaluate").to_table()
-    failed = refuse_all_failed([work / "done"], settings.max_failures)
+    stages = _stages(source, task, settings, ledger)
+    judged = pa.concat_tables(run_rows(stages, flow, "evaluate").to_table() for flow in flows)
+    failed = refuse_all_failed([flow / DONE for flow in flows], settings.max_failures)
     manifest = _finish(stage, judged.sort_by("row_id"), student, task)
     if not failed:
         shutil.rmtree(work)

@@ -50,17 +50,18 @@ def hold(folder: Path) -> None:
 
 
 def let_go(folder: Path) -> None:
-    """Let other processes' runs into a folder that this one holds."""
+    """Let other processes' runs into a folder that this one is done with."""
     lock = _held.pop(folder, None)
     if lock is not None:
-        # The file stays: another run may have it open already.
+        # Whoever has it open already finds the folder complete.
+        (folder / LOCK).unlink(missing_ok=True)
         lock.release()
 
 
 def let_go_of_all() -> None:
     """Let go of what a run that failed has left held in a process that goes on."""
-    for folder in list(_held):
-        let_go(folder)
+    while _held:
+        _held.popitem()[1].release()
 
 
 class Attempts:

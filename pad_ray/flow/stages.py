@@ -81,6 +81,12 @@ class Stage:
                 f"out: {self.out} has just been finished by another run; run the same command again"
             )
 
+    def withdraw(self) -> None:
+        """Leave the directory to other settings; what was written into it is the job's to take."""
+        for name in (CONFIG, ATTEMPTS):
+            (self.out / name).unlink(missing_ok=True)
+        let_go(self.out)
+
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Write the manifest, which marks the stage as complete, and return it."""
         self.lap("finish")
@@ -237,7 +243,9 @@ def _refusal(out: Path, changed: Sequence[Difference], remedies: Mapping[str, st
 
 
 def _is_left_over(path: Path) -> bool:
-    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".partial"))
+    return path.name in (LOCK, ATTEMPTS) or (
+        path.name.startswith(".") and path.name.endswith(".partial")
+    )
 
 
 def _read_record(out: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -43,12 +44,14 @@ def located(student: str, field: str = "student") -> tuple[str, StudentCard]:
     return str(path) if path.exists() else student, read_card(path, student)
 
 
-def model_input(name: str, source: str | Path) -> dict[str, str]:
+def model_input(name: str, source: list[str] | str | Path) -> dict[str, str]:
     """Return the fingerprints of a model's files as inputs of a stage, by what they are called.
 
     A model of a hub has no files here: its id stands for it, and the revision that its name now
     means, where the hub or its cache tells.
     """
+    if isinstance(source, list):
+        return models_input(name, source)
     path = Path(source).expanduser()
     if not path.exists():
         revision = None if isinstance(source, Path) else hub_revision(source)
@@ -82,7 +85,7 @@ def _is_of_model(file: Path) -> bool:
 
 _OTHER_FOLDERS = re.compile(r"\.|work$|checkpoint-")
 _MODEL_FILES = {".bin", ".jinja", ".json", ".model", ".py", ".safetensors", ".txt"}
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?(?<!\.gguf)")
 
 
 @cache
@@ -96,5 +99,7 @@ def hub_revision(model: str) -> str | None:
     try:
         return hub.model_info(model, timeout=_HUB_TIMEOUT_S).sha
     except Exception:  # of the network, the hub or the id: whoever loads the model tells
-        cached = hub.try_to_load_from_cache(model, "config.json")
-        return Path(cached).parent.name if isinstance(cached, str) else None
+        with suppress(hub.errors.HFValidationError):
+            cached = hub.try_to_load_from_cache(model, "config.json")
+            return Path(cached).parent.name if isinstance(cached, str) else None
+    return None

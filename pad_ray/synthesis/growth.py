@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,6 @@ from pad_ray.synthesis.reasons import REPEATED
 
 __all__ = ["Grown", "earlier_spending", "keep_earlier_rows"]
 
-_PARTS = ("verified", "rejected")
 _COLUMNS = "problem_id, max(sample_index) + 1, any_value(answer)"
 
 
@@ -57,12 +56,12 @@ class Grown:
         return self._is_other or bool(self._asked)
 
 
-def keep_earlier_rows(out: Path, work: Path) -> None:
-    """Write a finished dataset's rows into `work` as a flow that is done.
+def keep_earlier_rows(folders: Sequence[Path], work: Path) -> None:
+    """Write the judged rows of a finished stage into `work` as a flow that is done.
 
     What was left out as a repeat is judged again: it is one among other rows.
     """
-    parts = [parquet_dataset(out / part) for part in _PARTS]
+    parts = map(parquet_dataset, folders)
     batches = (batch for rows in parts for batch in rows.to_batches(batch_size=ROWS_PER_BATCH))
     (work / DONE).mkdir(parents=True)
 

@@ -172,11 +172,12 @@ def _grow(
 ) -> Teacher | VLLMTeacher:
     """Write the requests for what is wanted beyond what is there; refuse to leave anything out."""
     goes_on = (work / _PROBLEMS).is_file()
+    finished = [stage.out / part for part in ("verified", "rejected")]
     there = [f / REQUESTS for f in work.glob("round-*")] if goes_on else []
     if goes_on and (work / _EARLIER).is_dir():
         there.append(work / _EARLIER / DONE)
     elif not goes_on and stage.complete is not None:
-        there = [stage.out / part for part in ("verified", "rejected")]
+        there = finished
     number = 1 + max((int(f.name[-3:]) for f in work.glob("round-*")), default=-1)
     with scratch_beside(stage.out) as folder:
         fresh = folder / "work"
@@ -189,7 +190,7 @@ def _grow(
         if not goes_on:
             remove_folder(work)
             if stage.complete is not None:
-                keep_earlier_rows(stage.out, fresh / _EARLIER)
+                keep_earlier_rows(finished, fresh / _EARLIER)
             move_folder(fresh, work, last=_PROBLEMS)
         else:
             for part in sorted(fresh.glob("round-*")):

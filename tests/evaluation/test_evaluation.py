@@ -282,6 +282,20 @@ def test_a_student_is_asked_every_problem_once(
     assert table["finish_reason"].to_pylist() == ["length"] * 8
 
 
+@pytest.mark.slow
+def test_a_grown_set_of_problems_is_as_if_asked_at_once(
+    local_ray: None, untrained: list[str], tmp_path: Path
+) -> None:
+    evaluate(settings(tmp_path / "grown", untrained[0], count=5))
+    (grown,) = evaluate(settings(tmp_path / "grown", untrained[0]))
+    (at_once,) = evaluate(settings(tmp_path / "at_once", untrained[0]))
+    tables = [pq.read_table(tmp_path / n / "predictions.parquet") for n in ("grown", "at_once")]
+    assert tables[0].schema == tables[1].schema
+    assert tables[0].drop("solve_s") == tables[1].drop("solve_s")
+    assert grown["fingerprint"] == at_once["fingerprint"]
+    assert not (tmp_path / "grown" / "work").exists()
+
+
 @pytest.mark.parametrize("strategy", ["greedy", "vote", "auto", "stepwise"])
 def test_no_program_runs_twice(
     taught_folder: Path, strategy: str, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.fields import Input, Runtime
-from pad_ray.flow.holding import LOCK, let_go_of_all
+from pad_ray.flow.holding import ATTEMPTS, LOCK, let_go_of_all
 from pad_ray.flow.stages import (
     CONFIG,
     MANIFEST,
@@ -269,8 +269,18 @@ def test_what_another_run_has_done_meanwhile_is_not_done_again(tmp_path: Path) -
     let_go_of_all()
 
 
+def test_a_stage_that_is_withdrawn_leaves_the_directory_to_others(tmp_path: Path) -> None:
+    begun(tmp_path).withdraw()
+    assert not list(tmp_path.iterdir())
+    begun_otherwise = opened(tmp_path, Baking(flour="spelt"))
+    begun_otherwise.begin()
+    begun_otherwise.finish({})
+    assert {path.name for path in tmp_path.iterdir()} == {CONFIG, MANIFEST}
+
+
 def test_leftovers_of_a_killed_run_do_not_block(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
+    (tmp_path / ATTEMPTS).write_text('{"count": 1, "earl')
     (tmp_path / f".{CONFIG}.123.partial").write_text("job: ba")
     (tmp_path / f".{MANIFEST}.partial").write_text("{")
     begun(tmp_path).finish({})

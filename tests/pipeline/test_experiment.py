@@ -98,7 +98,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(local_ray: None, tmp_path: P
         run_experiment(grid)
     (trained,) = [json.loads(f.read_text()) for f in tmp_path.glob(f"student-*/{MANIFEST}")]
     (made,) = [json.loads(f.read_text()) for f in tmp_path.glob(f"augmented-*/{MANIFEST}")]
-    assert made["counts"]["verified"] and made["fingerprint"] in trained["inputs"].values()
+    assert made["counts"]["verified"] and made["rows_fingerprint"] in trained["inputs"].values()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"
 
 def trained(out: Path, losses: Sequence[dict[str, float]], **changes: Any) -> StageResult:
     """Write what training leaves: metrics.jsonl, and the manifest of `training.student`."""
-    settings = TrainingSettings(data=out, out=out)
+    settings = TrainingSettings(data=[], out=out)
     stage = opened(out, "train", settings, {"data_0": "2b50149e6d5599bb"})
     (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
     result = {

@@ -121,7 +121,7 @@ def test_a_growth_that_was_killed_before_it_was_written_down_is_not_asked_for_tw
 
 def test_kept_rows_make_the_same_dataset_again(made: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    keep_earlier_rows(made, work)
+    keep_earlier_rows([made / "verified", made / "rejected"], work)
     with JudgedRows([work / "done"], tmp_path / "spill") as rows:
         again = rows.write(tmp_path, False)
     assert rows_without_timings(tmp_path) == rows_without_timings(made)
@@ -167,6 +167,18 @@ def test_a_problem_file_may_grow_but_not_change(tmp_path: Path) -> None:
     problem_file(problems, [1, 2, 3])
     assert grown(out, **given).grown == ("problems",)
     assert len(asked(out)) == 1
+
+
+def test_an_edited_task_file_is_noticed_and_can_be_judged_by(tmp_path: Path) -> None:
+    own, out = tmp_path / "own.py", tmp_path / "out"
+    own.write_text("from pad_ray.tasks import get_task\nTASK = get_task('arithmetic')\n")
+    given = {**GIVEN, "task": f"{own}:TASK", "count": 2, "samples": 1, "out": out}
+    synthesised(**given)
+    settings = SynthesisSettings(**given)
+    assert run._open(settings, run.get_task(settings.task), ()).complete is not None
+    own.write_text(own.read_text() + "# with another rule\n")
+    with pytest.raises(ConfigError, match=r"task/file \(.*jobs/judge\.py judges what is there"):
+        synthesize(settings)
 
 
 @pytest.mark.slow

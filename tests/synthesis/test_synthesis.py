@@ -420,3 +420,10 @@ def test_a_dataset_is_judged_again_under_another_rule(
     capsys.readouterr()
     judge_again(JudgeSettings(out=tmp_path / "same", **run))
     assert "nothing to do" in capsys.readouterr().out
+    # An edited rule is another one, under the same name too.
+    text = (tmp_path / "never.py").read_text()
+    (tmp_path / "never.py").write_text(text.replace("False", "value is not None"))
+    with pytest.raises(ConfigError, match=r"task/file \('\w+' there"):
+        judge_again(JudgeSettings(out=tmp_path / "none", task=task, **run))
+    edited = judge_again(JudgeSettings(out=tmp_path / "edited", task=task, **run))
+    assert edited["counts"]["verified"] > before["verified"]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem, row_id
-from pad_ray.flow.stages import CONFIG, open_stage
+from pad_ray.flow.stages import open_stage
 from pad_ray.tasks.base import Exemplar
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.endpoint.batch_settings import BatchSettings
@@ -82,8 +82,9 @@ def write_batch(settings: BatchSettings) -> dict[str, Any]:
         )
     except DataError:
         # Nothing is left of settings that cannot work, so that others may use the directory.
-        for path in (*stage.out.glob(_FILES), stage.out / CONFIG):
+        for path in stage.out.glob(_FILES):
             path.unlink(missing_ok=True)
+        stage.withdraw()
         raise
     counts = {
         "problems": len(problems),

@@ -70,7 +70,9 @@ def test_a_hub_id_stands_with_the_revision_that_it_means(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     files.hub_revision.cache_clear()
-    assert hub_revision("me/own") is None
+    for name in ("me/own", "me/o--wn", "./gone", "../me", "/me/own", "a/b/c", "own.gguf"):
+        assert hub_revision(name) is None
+    files.hub_revision.cache_clear()
     home = tmp_path / "models--me--own"
     revision = "0123456789abcdef0123456789abcdef01234567"
     for path, text in ((f"snapshots/{revision}/config.json", "{}"), ("refs/main", revision)):
