@@ -11,9 +11,8 @@ __all__ = ["file_input", "stage_input"]
 
 
 def file_input(name: str, path: Path) -> dict[str, str]:
-    """Return a file's fingerprint; a job that reads it says where there is none."""
-    file = locate(path)
-    return {name: file_fingerprint(file)} if file.is_file() else {}
+    """Return a file's fingerprint; `DataError` where there is none."""
+    return {name: file_fingerprint(locate(path))}
 
 
 def stage_input(name: str, folders: list[Path] | Path) -> dict[str, str]:

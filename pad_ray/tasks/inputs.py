@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+from pad_ray.base.storage import locate
 from pad_ray.flow.stages import file_fingerprint, fingerprint
 from pad_ray.tasks import TASKS, Exemplar
 
-__all__ = ["exemplar_input", "task_input"]
+__all__ = ["exemplar_input", "problem_input", "task_input"]
 
 
 def task_input(name: str, task: str) -> dict[str, str]:
@@ -32,6 +33,12 @@ def _file_of(home: str) -> Path | None:
             return None
         home = (spec.origin if spec else None) or ""
     return Path(home) if Path(home).is_file() else None
+
+
+def problem_input(name: str, path: Path) -> dict[str, str]:
+    """Return a problem file's fingerprint; one that is not there is left to who reads it."""
+    file = locate(path)
+    return {name: file_fingerprint(file)} if file.is_file() else {}
 
 
 def exemplar_input(exemplars: Iterable[Exemplar]) -> dict[str, str]:

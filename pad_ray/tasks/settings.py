@@ -12,9 +12,8 @@ from pad_ray.base.config import Settings
 from pad_ray.base.fields import Input
 from pad_ray.base.records import Problem
 from pad_ray.base.storage import locate
-from pad_ray.flow.inputs import file_input
 from pad_ray.tasks import ProblemCounts, Split, Task, get_task, iter_problems
-from pad_ray.tasks.inputs import task_input
+from pad_ray.tasks.inputs import problem_input, task_input
 
 
 class ProblemSettings(Settings):
@@ -22,7 +21,7 @@ class ProblemSettings(Settings):
 
     task: Annotated[str, Input(task_input, is_saved=True)]
     """Task name, or your own file.py:TASK."""
-    problems: Annotated[Path | None, Input(file_input)] = None
+    problems: Annotated[Path | None, Input(problem_input)] = None
     """Problem file of a file-based task."""
     count: int | None = Field(None, ge=1)
     """First problems of the file (default all), or how many to generate (default 1000)."""

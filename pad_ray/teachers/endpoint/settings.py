@@ -99,9 +99,7 @@ class EndpointSettings(EndpointAddress):
     max_tokens: int = Field(default=512, ge=1)
     """Longest completion, in tokens; one that is cut before its program is whole is rejected."""
 
-    max_tokens_field: Annotated[Literal["max_tokens", "max_completion_tokens"], Runtime] = (
-        "max_tokens"
-    )
+    max_tokens_field: Annotated[LengthField, Runtime] = "max_tokens"
     """Name of the length limit in the request; OpenAI's reasoning models want the second."""
 
     send_seed: bool = True
