@@ -123,9 +123,8 @@ def _open(settings: SynthesisSettings, task: Task, may_grow: Sequence[str]) -> S
 
 def _shown(settings: SynthesisSettings, task: Task) -> dict[str, str]:
     """Return the fingerprint of the worked examples that the teacher is shown, if it is."""
-    given = (settings.endpoint, settings.student, settings.vllm)
-    shots = {"endpoint": 0, "student": 1, "vllm": 2}.get(settings.teacher)
-    teacher = None if shots is None else given[shots]
+    given = {"endpoint": settings.endpoint, "student": settings.student, "vllm": settings.vllm}
+    teacher = given.get(settings.teacher)
     return exemplar_input(task.exemplars) if teacher is not None and teacher.shots else {}
 
 

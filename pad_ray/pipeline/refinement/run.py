@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.base.config import resolve, resolve_all, validate, validate_with
+from pad_ray.base.config import Settings, resolve, resolve_all, validate, validate_with
 from pad_ray.base.intervals import paired_gain
 from pad_ray.evaluation.repair_accounting import attempts_of, print_repairs
 from pad_ray.evaluation.run import evaluate_student, problem_set_name
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
-from pad_ray.flow.stages import read_manifest, rows_mark, stage_folder, write_json
+from pad_ray.flow.stages import read_manifest, stage_folder, write_json
 from pad_ray.pipeline.refinement.settings import RefinementSettings, SamplingRun
 from pad_ray.synthesis.repairs.failures import collect_failures
 from pad_ray.synthesis.repairs.injections.run import inject_errors
@@ -26,6 +26,8 @@ from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.tasks import get_task
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -56,55 +58,54 @@ def refine(settings: RefinementSettings) -> list[dict[str, Any]]:
     return rows
 
 
-def _marks(folders: Sequence[Path]) -> list[str]:
-    return [rows_mark(read_manifest(folder)) for folder in folders]
+def _placed(settings: S, out: Path, name: str) -> S:
+    """Return settings whose output is the folder among others that they name."""
+    return settings.model_copy(update={"out": stage_folder(out, name, settings)})
 
 
 def _inject(settings: RefinementSettings, data: list[Path], out: Path) -> Path:
-    folder = stage_folder(out, "injected", settings.injection, _marks(data))
-    inject_errors(validate_with(InjectionSettings, settings.injection, data=data, out=folder))
-    return folder
+    run = validate_with(InjectionSettings, settings.injection, data=data, out=out)
+    run = _placed(run, out, "injected")
+    inject_errors(run)
+    return run.out
 
 
 def _collect(settings: RefinementSettings, last: Round, data: list[Path], out: Path) -> Path:
     """Sample the last round's student, and pair what failed with right programs."""
     samples = [_sample(run, last, out) for run in settings.sampling]
-    folder = stage_folder(
-        out, f"failures-{last.number}", settings.failures, _marks([*samples, *data])
-    )
-    run = settings.failures
-    collect_failures(validate_with(FailureSettings, run, samples=samples, data=data, out=folder))
-    return folder
+    run = validate_with(FailureSettings, settings.failures, samples=samples, data=data, out=out)
+    run = _placed(run, out, f"failures-{last.number}")
+    collect_failures(run)
+    return run.out
 
 
 def _sample(run: SamplingRun, last: Round, out: Path) -> Path:
-    folder = stage_folder(out, f"samples-{last.number}", run, _marks([last.student]))
     values = run.model_dump(exclude={"sampling"})
     student = {**run.sampling.model_dump(), "path": str(last.student)}
-    synthesize(
-        validate(
-            SynthesisSettings, {**values, "teacher": "student", "student": student, "out": folder}
-        )
-    )
-    return folder
+    values |= {"teacher": "student", "student": student, "out": out}
+    settings = _placed(validate(SynthesisSettings, values), out, f"samples-{last.number}")
+    synthesize(settings)
+    return settings.out
 
 
 def _train(
     settings: RefinementSettings, rounds: Sequence[Round], data: list[Path], out: Path
 ) -> Path:
-    run = settings.training
+    values = {"format": "repair", "data": data, "out": out}
     if rounds and settings.start == "previous":
-        run = run.model_copy(update={"student": str(rounds[-1].student)})
-    folder = stage_folder(out, f"student-{len(rounds)}", run, _marks(data))
-    train(validate_with(TrainingSettings, run, format="repair", data=data, out=folder))
-    return folder
+        values["student"] = str(rounds[-1].student)
+    run = validate_with(TrainingSettings, settings.training, **values)
+    run = _placed(run, out, f"student-{len(rounds)}")
+    train(run)
+    return run.out
 
 
 def _evaluate(run: EvaluationRun, student: Path, number: int, out: Path) -> Path:
-    folder = stage_folder(out, f"evaluation-{number}", run, _marks([student]))
-    values = {"strategy": "repair", "student": str(student), "out": folder}
-    evaluate_student(str(student), validate_with(EvaluationSettings, run, **values), folder)
-    return folder
+    values = {"strategy": "repair", "student": str(student), "out": out}
+    settings = validate_with(EvaluationSettings, run, **values)
+    settings = _placed(settings, out, f"evaluation-{number}")
+    evaluate_student(str(student), settings, settings.out)
+    return settings.out
 
 
 def _rows(one: Round, first: Round, runs: Sequence[EvaluationRun]) -> list[dict[str, Any]]:
