@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pad_ray.base import errors
@@ -79,7 +79,9 @@ def parse_settings(
     others: list[str] = []
     if rest is not None:
         given, others = _partition(given, {*model.model_fields, "help"} - {rest})
-    parser = _Parser(prog=program, description=model.__doc__, exit_on_error=False)
+    parser = _Parser(
+        prog=program, description=model.__doc__, exit_on_error=False, formatter_class=_Help
+    )
     if rest is None:
         parser.add_argument("--config", action="config", help="YAML file; flags override it.")
     if positional is not None:
@@ -106,6 +108,31 @@ class _Parser(ArgumentParser):
         for name, value in cfg.items():
             plain[name] = _plain(value)
         return str(super().dump(plain, *arguments, **named))
+
+
+class _Help(DefaultHelpFormatter):
+    """Says types without what is annotated: bounds, which errors tell, and marks."""
+
+    def _get_type_str(self, action: Any) -> str | None:
+        said = super()._get_type_str(action)
+        while said is not None and (bare := _bare(said)) != said:
+            said = bare
+        return said
+
+
+def _bare(said: str) -> str:
+    """Return a type's text with its last `Annotated[T, ...]`, in which there is no other, as T."""
+    before, found, after = said.rpartition("Annotated[")
+    if not found:
+        return said
+    depth, commas = 1, list[int]()
+    for end, letter in enumerate(after):
+        depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(letter, 0)
+        if depth == 1 and letter == ",":
+            commas.append(end)
+        if not depth:
+            return before + after[: commas[0]] + after[end + 1 :]
+    return said
 
 
 def _plain(value: Any) -> Any:

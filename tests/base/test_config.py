@@ -155,6 +155,8 @@ def test_help_shows_every_field(model: type[Settings], capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     for name in model.model_fields:
         assert name in shown
+    # Bounds are told where they are broken, and marks are nobody's business.
+    assert "(type: int" in shown and "Annotated" not in shown
 
 
 class Wrapped(Exception):
