@@ -8,11 +8,13 @@ from types import TracebackType
 
 from pad_ray.sandbox.limits import Limits
 from pad_ray.sandbox.locks import ForkSafeLock
+from pad_ray.sandbox.modules import FURTHER_MODULES, FURTHER_NAMES
 from pad_ray.sandbox.outcome import Outcome
 from pad_ray.sandbox.pool import Pool
 from pad_ray.sandbox.process import Calling, SandboxError
 
 MAX_PROGRAM_BYTES = 1 << 20
+_FURTHER = re.compile(rf"\b(?:{'|'.join(FURTHER_NAMES)})\b".encode())
 
 
 class Sandbox:
@@ -21,7 +23,8 @@ class Sandbox:
     zygotes: how many run programs at the same time, each on a core.
     modules: what programs may import besides `ALLOWED_MODULES`, such as sympy, dateutil or numpy,
         from the caller's own installation. They are loaded into zygotes of their own, started for
-        the first program that imports one, so that other programs do not carry their weight.
+        the first program that names one, so that other programs do not carry their weight. So are
+        those of `ALLOWED_MODULES` that are heavy, dataclasses among them.
     share: whether programs that are proved harmless share children. Without it each program has
         one of its own, at some twenty times the cost, and trusts in no proof.
 
@@ -44,11 +47,10 @@ class Sandbox:
         self._zygotes = zygotes
         self._modules = tuple(modules)
         self._share = share
-        self._plain = Pool(Calling(self.limits, (), share), zygotes)
-        self._heavy: Pool | None = None
-        self._heavy_lock = ForkSafeLock()
+        self._pools: dict[tuple[str, ...], Pool] = {}
+        self._pools_lock = ForkSafeLock()
         try:
-            self.layers = self._plain.start()
+            self.layers = self._pool(()).start()
         except BaseException:
             self.close()
             raise
@@ -66,27 +68,28 @@ class Sandbox:
         sources = [_source(program) for program in programs]
         outcomes = {i: s for i, s in enumerate(sources) if isinstance(s, Outcome)}
         texts = {i: s for i, s in enumerate(sources) if isinstance(s, bytes)}
-        heavy = {i: text for i, text in texts.items() if self._names_module(text)}
-        plain = {i: text for i, text in texts.items() if i not in heavy}
-        if heavy:
-            outcomes |= zip(heavy, self._heavy_pool().run(list(heavy.values())), strict=True)
-        outcomes |= zip(plain, self._plain.run(list(plain.values())), strict=True)
+        groups: dict[tuple[str, ...], dict[int, bytes]] = {}
+        for i, text in texts.items():
+            groups.setdefault(self._modules_for(text), {})[i] = text
+        for modules, group in groups.items():
+            outcomes |= zip(group, self._pool(modules).run(list(group.values())), strict=True)
         return [outcomes[i] for i in range(len(sources))]
 
     @property
     def zygote_pids(self) -> list[int]:
         """The process ids of the living zygotes, those with further modules last."""
-        pools = [self._plain] if self._heavy is None else [self._plain, self._heavy]
-        pids = [place.pid for pool in pools for place in pool.places]
+        with self._pools_lock:
+            pools = sorted(self._pools.items(), key=lambda item: len(item[0]))
+        pids = [place.pid for _, pool in pools for place in pool.places]
         return [pid for pid in pids if pid is not None]
 
     def close(self) -> None:
         """End the zygotes. Programs in flight in other threads end first."""
         self._closed = True
-        self._plain.close()
-        with self._heavy_lock:
-            if self._heavy is not None:
-                self._heavy.close()
+        with self._pools_lock:
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -99,15 +102,29 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _names_module(self, text: bytes) -> bool:
+    def _modules_for(self, text: bytes) -> tuple[str, ...]:
+        """Return what must be loaded besides the common modules for a program."""
         names = "|".join(re.escape(name.partition(".")[0]) for name in self._modules)
-        return bool(names) and re.search(rf"\b({names})\b".encode(), text) is not None
+        if names and re.search(rf"\b({names})\b".encode(), text):
+            return (*FURTHER_MODULES, *self._modules)
+        return FURTHER_MODULES if _imports_further(text) else ()
 
-    def _heavy_pool(self) -> Pool:
-        with self._heavy_lock:
-            if self._heavy is None:
-                self._heavy = Pool(Calling(self.limits, self._modules, self._share), self._zygotes)
-            return self._heavy
+    def _pool(self, modules: tuple[str, ...]) -> Pool:
+        with self._pools_lock:
+            if self._closed:
+                raise SandboxError("the sandbox is closed")
+            if modules not in self._pools:
+                calling = Calling(self.limits, modules, self._share)
+                self._pools[modules] = Pool(calling, self._zygotes)
+            return self._pools[modules]
+
+
+def _imports_further(text: bytes) -> bool:
+    # Many of the names are usual variables too, as `queue` is.
+    if b"import" not in text:
+        return False
+    lines = text.replace(b"\\\n", b" ").splitlines()
+    return any(b"import" in line and _FURTHER.search(line) for line in lines)
 
 
 def _source(program: object) -> bytes | Outcome:

@@ -113,7 +113,8 @@ _ASYNC = 0x80 | 0x200
 
 # To be read; only the second may be written: an import could be made relative to the first.
 _DUNDERS = frozenset({"__name__", "__doc__"})
-_ALL_BUILTINS = frozenset(dir(builtins))
+# The last are there if `site` was imported, as it is before a program that runs alone.
+_ALL_BUILTINS = frozenset(dir(builtins)) | {"exit", "quit", "help"}
 # No need to ask how these are used: they are harmless as a global and as an attribute.
 _SAFE_ANYWHERE = (SAFE_BUILTINS - {"format"}) | SAFE_MODULES | SAFE_ATTRIBUTES | {"__doc__"}
 

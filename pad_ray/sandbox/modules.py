@@ -1,7 +1,7 @@
 """What a program may import."""
 
 # All are loaded before a program runs, so none costs it a file access, which the jail denies.
-ALLOWED_MODULES = (
+COMMON_MODULES = (
     "bisect",
     "calendar",
     "cmath",
@@ -26,6 +26,32 @@ ALLOWED_MODULES = (
     "time",
     "typing",
 )
+# As harmless, but too heavy for a program that does not need them: in zygotes of their own. Not
+# here: what is for files, processes, threads, the network, or loading code (pathlib, logging,
+# threading, asyncio, pickle). What others of these bring along, the jail holds as it holds `os`.
+FURTHER_MODULES = (
+    "array",
+    "ast",
+    "base64",
+    "binascii",
+    "colorsys",
+    "csv",
+    "dataclasses",
+    "difflib",
+    "graphlib",
+    "hashlib",
+    "inspect",
+    "pprint",
+    "queue",
+    "secrets",
+    "struct",
+    "textwrap",
+    "timeit",
+    "traceback",
+)
+ALLOWED_MODULES = (*COMMON_MODULES, *FURTHER_MODULES)
+# Names to import that load one of them late, on some Python versions.
+FURTHER_NAMES = (*FURTHER_MODULES, "runtime_checkable")
 
 # For modules that a sandbox is told to offer besides: parts that they do not load themselves, and
 # a trusted program that makes them load what they load late.

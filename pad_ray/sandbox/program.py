@@ -17,6 +17,13 @@ from pad_ray.sandbox.values import UnsupportedValue, to_wire
 FILE_NAME = "<program>"
 MAX_MESSAGE = 500
 _RESERVE_BYTES = 1 << 20
+_RECURSION_LIMIT = 1000  # Python's own
+# `_executed` itself.
+_EXECUTED_FRAMES = 1
+# Called by a frame of its own, so that a program finds as many above `solution` as when it calls
+# that itself at its end.
+_CALL = compile("solution()", "<call>", "eval")
+_TYPE_NAME = type.__dict__["__name__"].__get__
 _UNSAID = ("without exception set", "without setting an exception")
 
 
@@ -29,12 +36,17 @@ class NoSolution(Exception):
 
 
 class NoMoreImports:
-    """The only finder left: everything that may be imported is loaded already."""
+    """The only finder left: everything that may be imported is loaded already.
 
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
+    `parts` are the names of what lies in the standard library's loaded packages.
+    """
+
+    parts: frozenset[str] = frozenset()
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
         """Raise for every name: ForbiddenImport for the standard library, else not found."""
-        if name.partition(".")[0] in sys.stdlib_module_names:
+        if name in sys.stdlib_module_names or name in cls.parts:
             raise ForbiddenImport(f"the sandbox does not offer the module {name!r}", name=name)
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
@@ -91,6 +103,7 @@ def evaluate(source: bytes, max_bytes: int, bench: Bench) -> bytes:
     if isinstance(code, CodeType):
         sys.modules["program"] = bench.module
         sys.stdout, printed = bench.stdout, bench.printed
+        sys.setrecursionlimit(_RECURSION_LIMIT + _frames_above())
         try:
             outcome = _executed(code, bench.module.__dict__, max_bytes)
         except MemoryError as error:
@@ -133,9 +146,17 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
     return _report(outcome, printed, crowded=True)
 
 
+def _frames_above() -> int:
+    """Return how many calls, of Python's count, are above those of a program to be executed."""
+    frame, frames = sys._getframe(1), 1
+    while frame.f_back is not None:
+        frame, frames = frame.f_back, frames + 1
+    return frames + _EXECUTED_FRAMES
+
+
 def _compiled(source: bytes) -> CodeType | Failure:
     try:
-        text = source.decode("utf-8", "surrogatepass")
+        text = source.decode("utf-8", "surrogatepass").removeprefix("\ufeff")
         return compile(text, FILE_NAME, "exec", dont_inherit=True)
     except Exception as error:  # MemoryError too: the parser's word for nesting too deep for it
         return Failure("invalid", error)
@@ -153,7 +174,7 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         solution = namespace.get("solution")
         if not callable(solution):
             return Failure("invalid", NoSolution("the program defines no function solution()"))
-        text = json.dumps(to_wire(solution(), max_bytes))
+        text = json.dumps(to_wire(eval(_CALL, {"solution": solution}), max_bytes))
         if len(text) > max_bytes:
             raise UnsupportedValue(f"the result is over {max_bytes >> 10} kB (output_kb)")
         return text
@@ -197,13 +218,14 @@ def _tolerated(crowded: bool) -> Iterator[None]:
 
 def _describe(failure: Failure, crowded: bool) -> dict[str, Any]:
     error = failure.error
-    kind = "ModuleNotFoundError" if isinstance(error, ForbiddenImport) else type(error).__name__
-    message = ""
+    # Not type(error).__name__, which a program's own metaclass may answer.
+    kind = type(error) if not isinstance(error, ForbiddenImport) else ModuleNotFoundError
+    message = "<exception str() failed>"
     with _tolerated(crowded):
         message = _clean(str(error.msg if isinstance(error, SyntaxError) else error))
     return {
         "status": failure.status,
-        "error_type": _clean(kind),
+        "error_type": _clean(_TYPE_NAME(kind)),
         "error_line": _line(error),
         "error_offset": error.offset if _is_of_program(error) else None,
         "message": message,

@@ -4,18 +4,27 @@ The rule, by exact type (a subclass is refused, because its methods are the prog
 
 - None, bool, int, float, str stay as they are; lists, tuples and dicts of these too, and a tuple
   becomes a list. Dict keys are scalars.
+- Counter, defaultdict and OrderedDict become dicts, in their order, and a deque a list.
+- A namedtuple becomes a list of its fields, and a member of an enum its value.
+- date, time and datetime become their ISO 8601 text (`isoformat`); a timedelta is refused, since it
+  has no unit.
 - Decimal, Fraction, and the numbers of numpy and sympy become int where they are whole, else the
   nearest float; numpy's bool becomes bool.
 - An int too long for Python to print (over 4300 digits) becomes a float infinity. Infinities and
   NaN stay floats.
 - Dict keys that are ints have at most 60 bits: larger ones can be chosen to collide.
-- Anything else, a str with lone surrogates, and nesting deeper than `MAX_DEPTH` are unsupported.
+- Anything else is unsupported: sets, which have no order that can be relied on, bytes, complex
+  numbers, iterators, objects; a str with lone surrogates; nesting deeper than `MAX_DEPTH`; a dict
+  two of whose keys become one.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -26,6 +35,10 @@ MAX_DEPTH = 32
 MAX_DIGITS = 4300
 MAX_INT = 10**MAX_DIGITS  # first int that Python's own int-to-str limit refuses to print
 
+_PLAIN = frozenset({type(None), bool, int, float, str})
+_DICTS = (dict, Counter, defaultdict, OrderedDict)
+_LISTS = (list, tuple, deque)
+
 # Python's hash of an int is its remainder by 2**61 - 1.
 _KEY_BITS = 60
 
@@ -34,22 +47,28 @@ class UnsupportedValue(ValueError):
     """A result that cannot leave the sandbox; the message says why."""
 
 
-def to_wire(value: object, max_chars: int, depth: int = 0) -> object:
+def to_wire(value: Any, max_chars: int, depth: int = 0) -> object:
     """Return `value` as what `json.dumps` takes: a dict becomes {"items": [[key, value], ...]}.
 
     `max_chars` bounds each str before it is copied. Raises UnsupportedValue.
     """
     kind = type(value)
-    if kind in (list, tuple, dict):
-        if depth == MAX_DEPTH:
-            raise UnsupportedValue(f"the result nests deeper than {MAX_DEPTH} levels")
-        if isinstance(value, dict):
-            items = value.items()
-            return {
-                "items": [[_key(k, max_chars), to_wire(v, max_chars, depth + 1)] for k, v in items]
-            }
-        assert isinstance(value, list | tuple)
+    if kind in _PLAIN:
+        return _scalar(value, max_chars)
+    if depth == MAX_DEPTH:
+        raise UnsupportedValue(f"the result nests deeper than {MAX_DEPTH} levels")
+    if kind in _DICTS:
+        pairs = [[_key(k, max_chars), to_wire(v, max_chars, depth + 1)] for k, v in value.items()]
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise UnsupportedValue("the result has two dict keys that become one")
+        return {"items": pairs}
+    if kind in _LISTS:
         return [to_wire(item, max_chars, depth + 1) for item in value]
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        # Not by an __iter__ of the program's own.
+        return [to_wire(item, max_chars, depth + 1) for item in tuple.__iter__(value)]
+    if issubclass(kind, Enum):
+        return to_wire(value._value_, max_chars, depth + 1)
     return _scalar(value, max_chars)
 
 
@@ -69,8 +88,8 @@ def from_wire(wire: object, max_chars: int, depth: int = 0) -> Value:
     return _scalar(wire, max_chars)
 
 
-def _key(value: object, max_chars: int) -> Scalar:
-    key = _scalar(value, max_chars)
+def _key(value: Any, max_chars: int) -> Scalar:
+    key = _scalar(value._value_ if issubclass(type(value), Enum) else value, max_chars)
     if type(key) is int and key.bit_length() > _KEY_BITS:
         raise UnsupportedValue(f"the result has a dict key of more than {_KEY_BITS} bits")
     return key
@@ -90,12 +109,17 @@ def _scalar(value: object, max_chars: int) -> Scalar:
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise UnsupportedValue("the result holds a str with lone surrogates")
         return value
-    return _plain_number(value)
+    return _scalar_of_library(value)
 
 
-def _plain_number(value: Any) -> bool | int | float:
-    """Return the plain number that a number of another library stands for."""
+def _scalar_of_library(value: Any) -> Scalar:
+    """Return what stands for a date, or for a number of another library."""
     kind = type(value)
+    if kind is date:
+        return value.isoformat()  # type: ignore[no-any-return]
+    # Other zones are the program's own code.
+    if kind in (datetime, time) and type(value.tzinfo) in (type(None), timezone):
+        return value.isoformat()  # type: ignore[no-any-return]
     if kind is Decimal:
         if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
             return float(value)

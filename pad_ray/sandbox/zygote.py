@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import site
 import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -26,7 +27,7 @@ from pad_ray.sandbox.children import (
     run_shared,
 )
 from pad_ray.sandbox.jail import Jail
-from pad_ray.sandbox.modules import ALLOWED_MODULES, PARTS, WARM_UPS
+from pad_ray.sandbox.modules import COMMON_MODULES, PARTS, WARM_UPS
 from pad_ray.sandbox.program import NoMoreImports, evaluate, evaluate_if_harmless, make_bench
 from pad_ray.sandbox.wire import (
     NOT_RUN,
@@ -39,7 +40,11 @@ from pad_ray.sandbox.wire import (
 )
 
 # Loaded before the imports are closed: what the interpreter itself imports when first needed.
-_LAZY_MODULES = ("_strptime", "unicodedata", "encodings.ascii", "encodings.latin_1")
+_LAZY_MODULES = (
+    "_strptime",
+    "unicodedata",
+    *(f"encodings.{codec}" for codec in "ascii cp1252 latin_1 rot_13 utf_8_sig utf_16".split()),
+)
 # Tools of the zygote; not a barrier (the program lives in a copy of this process), but tidy.
 # `resource` stays: os.wait4 imports it at every call.
 _TOOLS = ("ctypes", "_ctypes", "mmap", "signal", "select", "pad_ray")
@@ -137,9 +142,13 @@ def _run_together(programs: int, nursery: Nursery) -> Generator[None, None, list
 
 def _prepare(settings: Settings, pipes: Pipes) -> Nursery:
     _import_random()
-    for name in (*ALLOWED_MODULES, *_LAZY_MODULES):
+    for name in (*COMMON_MODULES, *_LAZY_MODULES):
         import_module(name)
+    # As in an interpreter that was started for a program: `exit`, `quit` and `help`.
+    site.setquit()
+    site.sethelper()
     _load(settings.modules, settings.paths)
+    NoMoreImports.parts = frozenset(_parts_of_packages())
     lockdown.harden_zygote()
     warnings.simplefilter("ignore")
     bench = make_bench(settings.output_kb << 10)
@@ -156,6 +165,15 @@ def _prepare(settings: Settings, pipes: Pipes) -> Nursery:
     gc.collect()
     gc.freeze()
     return nursery
+
+
+def _parts_of_packages() -> Iterator[str]:
+    """Yield the names of all modules in the standard library's packages that are loaded."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in sys.stdlib_module_names:
+            for folder in getattr(module, "__path__", ()):
+                for entry in os.listdir(folder):
+                    yield f"{name}.{entry.partition('.')[0]}"
 
 
 def _warm_up(max_bytes: int) -> None:

@@ -57,6 +57,30 @@ def test_programs_of_both_kinds_come_back_in_order(heavy: Sandbox) -> None:
     assert [outcome.value for outcome in heavy.run(mixed)] == [n // 2 for n in range(40)]
 
 
+def test_a_program_may_need_both_kinds_of_further_modules(heavy: Sandbox) -> None:
+    program = (
+        "import sympy\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
+        "def solution():\n    return sympy.Integer(A(3).x) * 2"
+    )
+    assert heavy.run([program])[0].value == 6
+
+
+def test_heavy_modules_are_loaded_for_the_programs_that_import_them_alone() -> None:
+    variable = "from collections import deque\ndef solution():\n    queue = deque([3])\n"
+    variable += "    return queue.pop()"
+    needs = "from collections import deque, \\\n    Counter; from queue import Queue\n"
+    needs += "def solution():\n    queue = Queue()\n    queue.put(4)\n    return queue.get()"
+    with Sandbox() as sandbox:
+        (first,) = sandbox.zygote_pids
+        assert sandbox.run([variable])[0].value == 3
+        assert sandbox.zygote_pids == [first]
+        assert [outcome.value for outcome in sandbox.run([variable, needs] * 3)] == [3, 4] * 3
+        pids = sandbox.zygote_pids
+        assert (len(pids), pids[0]) == (2, first)
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.run([needs])
+
+
 def test_the_jail_is_the_same(heavy: Sandbox) -> None:
     attack = "import sympy, os\ndef solution():\n    return {}"
     calls = ["open('/etc/passwd').read()", "os.fork()", "os.listdir('/')"]
