@@ -11,9 +11,10 @@ user id where the caller is root, no descriptor but its result pipe, and an empt
 
 What does not: a program can always forge *its own* result from inside its interpreter, because
 the code that frames the result lives there too. It cannot reach another program's result. A bug
-in the kernel is not stopped, nor is timing another process from the outside. The clock and fresh
-`random.Random()` objects differ between runs; the module's own `random` functions and the hash
-of a string do not.
+in the kernel is not stopped, nor is timing another process from the outside. The clock, fresh
+`random.Random()` objects and the addresses of objects differ between runs; the module's own
+`random` functions and the hash of a string do not. So the order of a set is the same in every run
+unless it holds what is hashed by its address: functions, objects, and None on Python 3.11.
 """
 
 from pad_ray.sandbox.cache import OutcomeCache

@@ -33,7 +33,7 @@ class Outcome:
         jail's list); `crashed` (another signal, or no properly framed result); `invalid` (the
         text does not compile, or defines no `solution()`).
     value: the result when `ok`: None, bool, int, float, str, or lists and dicts of these; the
-        module `values` has the rule.
+        module `values` has the rule for others, such as enums and dates.
     error_type: the exception's type; `WallTime` or `CPUTime` for a timeout, `NoSolution`, or the
         signal that ended the program.
     error_line, error_offset: line in the program where it was raised, and for a SyntaxError the

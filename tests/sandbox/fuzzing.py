@@ -225,7 +225,8 @@ def fuzz_sandbox(seconds: float, rng: random.Random) -> int:
             assert [o.value for o in outcomes[::4]] == list(range(tried, tried + 60, 4))
             tried += 60
         assert sandbox.run([GOOD, GOOD])[1].value == 42
-        assert sandbox.zygote_pids == before
+        # Others may have been started for a program that came to import one of their modules.
+        assert sandbox.zygote_pids[: len(before)] == before
         assert children(before[0]) == []
     return tried
 

@@ -6,10 +6,13 @@ A program that changes anything for its neighbours is shown by running it before
 from __future__ import annotations
 
 import dis
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
@@ -25,6 +28,8 @@ from pad_ray.sandbox.harmless import (
     SAFE_MODULES,
     is_harmless,
 )
+
+REACH_S = float(os.environ.get("PAD_RAY_REACH_S", "120"))
 
 pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")
 
@@ -184,6 +189,29 @@ def test_no_reachable_library_function_gives_away_classes_or_sets_attributes() -
 
 def test_a_deeply_nested_program_is_read_without_an_error() -> None:
     assert proved("solution = " + "lambda: " * 480 + "0")
+
+
+def test_a_bases_method_that_makes_half_of_a_derived_object_is_refused() -> None:
+    """date.replace of a datetime leaves a part of it unwritten, which ends as a broken memory."""
+    broken = "import datetime\ndef solution(): return datetime.date.replace(datetime.datetime.max, 1)"
+    assert not proved(broken)
+    alias = "from datetime import date as a, datetime as b\nx = a.replace(b(2024, 1, 2))"
+    assert not proved(alias)
+    assert proved("from datetime import datetime\nx = datetime(2024, 1, 2).replace(day=3)")
+    assert proved("from datetime import date\nx = date(2024, 1, 2).isoformat()")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_nothing_that_proved_programs_reach_breaks_the_interpreter() -> None:
+    script = Path(__file__).with_name("reach.py")
+    ran = subprocess.run(
+        [sys.executable, str(script), str(REACH_S), str(time.time_ns() % 10**9)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(script.parents[2]), "PYTHONMALLOC": "debug"},
+    )
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
 
 
 @pytest.fixture(scope="module")

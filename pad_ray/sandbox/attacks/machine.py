@@ -81,6 +81,26 @@ _FILES: tuple[Entry, ...] = (
         return buffer.decode('latin-1').strip('\\0')
         """,
     ),
+    (
+        "read it by tools for source",
+        "ok error",
+        f"import linecache, traceback\nreturn linecache.getlines('{TARGET_FILE}')",
+    ),
+    (
+        "read it as a digest",
+        "forbidden",
+        f"import hashlib\nreturn hashlib.md5(open('{TARGET_FILE}', 'rb').read()).hexdigest()",
+    ),
+    (
+        "read it as the source of a class",
+        "error forbidden",
+        f"""
+        import dataclasses, inspect
+        module = type(os)('planted')
+        module.__file__, module.__loader__ = '{TARGET_FILE}', None
+        return inspect.getsource(module)
+        """,
+    ),
     ("write a file", "forbidden", f"open('{TARGET_FOLDER}/new', 'w').write('x')"),
     ("append to a file", "forbidden", f"open('{TARGET_FILE}', 'a').write('x')"),
     ("delete a file", "forbidden", f"os.remove('{TARGET_FILE}')"),
@@ -213,6 +233,11 @@ _PROCESSES: tuple[Entry, ...] = (
     ),
     ("leave its session", "forbidden", "os.setsid()"),
     ("join another process group", "forbidden", "os.setpgid(0, os.getppid())"),
+    (
+        "start a thread by a queue's tools",
+        "forbidden",
+        "import queue, threading\nthreading.Thread(target=time.sleep, args=(60,)).start()",
+    ),
     (
         "thread bomb",
         "forbidden",
