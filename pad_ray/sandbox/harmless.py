@@ -106,8 +106,9 @@ SAFE_ATTRIBUTES = frozenset(
     """.split()
 )
 
-# Counter.copy, called on any object, gives that object's class.
-_UNSAFE_TOGETHER = (frozenset({"Counter", "copy"}),)
+# Counter.copy, called on any object, gives that object's class; date.replace, called on a datetime
+# before Python 3.13, gives one whose time zone is whatever was in its memory.
+_UNSAFE_TOGETHER = (frozenset({"Counter", "copy"}), frozenset({"date", "replace"}))
 # Values of CO_COROUTINE and CO_ASYNC_GENERATOR; `inspect` would add a megabyte to every fork.
 _ASYNC = 0x80 | 0x200
 
