@@ -33,7 +33,8 @@ _MEMORY_BYTES = 2 << 30
 # In C without end; that is known, and stopped by time.
 _ENDLESS = ("count", "cycle", "repeat", "iter")
 _BROKEN = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
-_LITERALS = """
+_LITERALS = (
+    """
 0|1|-1|2|3.5|'a'|''|'abc'|'%s'|'1/3'|'2024-01-02'|'%Y-%m-%d'|None|True|[]|[1, 2, 3]|(1, 2)|{}
 {'a': 1}|{1, 2}|frozenset([1])|(lambda *a, **k: 0)|(lambda *a: a[0] if a else None)
 (i for i in range(3))|list[int]|dict[str, int]|tuple[int]|int | str|slice(1)|range(3)|[[1, 2], [3]]
@@ -44,7 +45,10 @@ map(abs, [1])|zip([1], [2])|enumerate('a')|reversed([1, 2])|itertools.chain([1],
 itertools.accumulate([1, 2])|itertools.groupby('aab')|itertools.pairwise('abc')|{1: 2}.items()
 itertools.product('ab')|itertools.zip_longest('a', [1])|{}.keys()|[].append|'a'.join|{}.get
 collections.OrderedDict(b=[1], a=2).items()|datetime.datetime.max|datetime.date.min
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 _LITERALS = [text if text[0] in "'[{(" else f"({text})" for text in _LITERALS]
 _OPERATIONS = "+ - * % | & / // ^ == < in ** @".split()
 _KEYWORDS = """key default initial start r n method xbar mu weights x timespec sep func reverse base

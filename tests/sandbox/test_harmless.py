@@ -193,7 +193,9 @@ def test_a_deeply_nested_program_is_read_without_an_error() -> None:
 
 def test_a_bases_method_that_makes_half_of_a_derived_object_is_refused() -> None:
     """date.replace of a datetime leaves a part of it unwritten, which ends as a broken memory."""
-    broken = "import datetime\ndef solution(): return datetime.date.replace(datetime.datetime.max, 1)"
+    broken = (
+        "import datetime\ndef solution(): return datetime.date.replace(datetime.datetime.max, 1)"
+    )
     assert not proved(broken)
     alias = "from datetime import date as a, datetime as b\nx = a.replace(b(2024, 1, 2))"
     assert not proved(alias)
