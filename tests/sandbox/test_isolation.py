@@ -23,7 +23,7 @@ RunOne = Callable[[str], Outcome]
         ("import os; os.environ['X'] = 'y'", "'X' in __import__('os').environ", False),
         ("import decimal; decimal.getcontext().prec = 2", "str(D(1) / D(3))", "0." + "3" * 28),
         ("import random; random.seed(5)", "__import__('random').random()", 0.8444218515250481),
-        ("import sys; sys.setrecursionlimit(50)", "__import__('sys').getrecursionlimit() // 50", 20),
+        ("import sys; sys.setrecursionlimit(5)", "__import__('sys').getrecursionlimit() // 50", 20),
     ],
 )
 def test_what_a_program_spoils_stays_its_own(
