@@ -6,8 +6,7 @@ The rule, by exact type (a subclass is refused, because its methods are the prog
   becomes a list. Dict keys are scalars.
 - Counter, defaultdict and OrderedDict become dicts, in their order, and a deque a list.
 - A namedtuple becomes a list of its fields, and a member of an enum its value.
-- date, time and datetime become their ISO 8601 text (`isoformat`); a timedelta is refused, since it
-  has no unit.
+- date, time, datetime and timedelta become their text in ISO 8601 (`iso.py`).
 - Decimal, Fraction, and the numbers of numpy and sympy become int where they are whole, else the
   nearest float; numpy's bool becomes bool.
 - An int too long for Python to print (over 4300 digits) becomes a float infinity. Infinities and
@@ -22,11 +21,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, defaultdict, deque
-from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import Any, TypeAlias
+
+from pad_ray.sandbox.iso import iso_text
 
 Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | list["Value"] | dict[Scalar, "Value"]
@@ -115,11 +115,9 @@ def _scalar(value: object, max_chars: int) -> Scalar:
 def _scalar_of_library(value: Any) -> Scalar:
     """Return what stands for a date, or for a number of another library."""
     kind = type(value)
-    if kind is date:
-        return value.isoformat()  # type: ignore[no-any-return]
-    # Other zones are the program's own code.
-    if kind in (datetime, time) and type(value.tzinfo) in (type(None), timezone):
-        return value.isoformat()  # type: ignore[no-any-return]
+    text = iso_text(value)
+    if text is not None:
+        return text
     if kind is Decimal:
         if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
             return float(value)
@@ -133,6 +131,8 @@ def _scalar_of_library(value: Any) -> Scalar:
         return _ratio(int(value.p), int(value.q))
     if library == "sympy" and getattr(value, "is_number", False) and value.is_extended_real:
         return float(value)
+    if library == "sympy" and getattr(value, "is_Boolean", False) and value in (True, False):
+        return bool(value)
     raise UnsupportedValue(f"a result of type {kind.__name__} cannot be returned")
 
 

@@ -22,6 +22,7 @@ def heavy() -> Iterator[Sandbox]:
     [
         ("x = symbols('x')\n    return solve(2 * x - 5, x)[0]", 2.5),
         ("return [Integer(3), sqrt(2), oo, Rational(6, 3)]", [3, math.sqrt(2), math.inf, 2]),
+        ("return [Eq(1, 1), Lt(2, 1)]", [True, False]),
         ("return {Integer(1): Float(0.5)}", {1: 0.5}),
     ],
 )

@@ -187,6 +187,24 @@ def test_numbers_become_plain_by_the_written_rule(
     assert (outcome.status, repr(outcome.value)) == ("ok", repr(value))
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("date(2024, 3, 11)", "2024-03-11"),
+        ("datetime(2024, 3, 11, 9, 5)", "2024-03-11T09:05:00"),
+        ("time(9, 5)", "09:05:00"),
+        ("date(2024, 3, 11) - date(2024, 3, 8)", "P3D"),
+        ("timedelta(days=1, hours=2, seconds=3.5)", "P1DT2H3.5S"),
+        ("-timedelta(minutes=90)", "-PT1H30M"),
+        ("timedelta()", "P0D"),
+        ("[date(2024, 3, 11)]", ["2024-03-11"]),
+    ],
+)
+def test_dates_and_times_become_iso_text(run_one: RunOne, expression: str, value: object) -> None:
+    outcome = run_one(solution(expression, "from datetime import *"))
+    assert (outcome.status, outcome.value) == ("ok", value)
+
+
 def test_not_a_number_stays_a_float(run_one: RunOne) -> None:
     value = run_one(solution("float('nan')")).value
     assert isinstance(value, float)
