@@ -41,7 +41,7 @@ SANDBOX = (
     "ALLOWED_MODULES Check Limits Outcome OutcomeCache Sandbox SandboxError Status Value diagnose"
 )
 TASKS = """
-GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Split Task answers_equal_rounded get_task
+GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Split Task answers_equal_rounded equal get_task
 iter_problems load_problems numbers_equal texts_equal
 """
 

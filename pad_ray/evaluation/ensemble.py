@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from pad_ray.base.config import resolve, resolve_all
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.schemas import JUDGED_SCHEMA
-from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.evaluation.run import measure, print_table
 from pad_ray.evaluation.settings import EnsembleSettings
 from pad_ray.flow.stages import open_stage, read_manifest
+from pad_ray.tasks import get_task
+from pad_ray.tasks.answers import Check, agreed
 
 __all__ = ["elect", "vote_together"]
 
@@ -46,11 +47,12 @@ def vote_together(settings: EnsembleSettings) -> dict[str, Any]:
         if table["problem_id"].to_pylist() != tables[0]["problem_id"].to_pylist():
             raise DataError(f"predictions: {folder} and {members[0]} have other problems")
     weights = _weights(validation) if validation else [1.0] * len(members)
+    asked = read_manifest(members[0])["config"]
+    same = get_task(asked["task"]).answers_equal
     stage.begin()
-    rows = [elect(row, weights) for row in zip(*(t.to_pylist() for t in tables), strict=True)]
+    rows = [elect(row, weights, same) for row in zip(*(t.to_pylist() for t in tables), strict=True)]
     judged = pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA)
     pq.write_table(judged, stage.out / "predictions.parquet")
-    asked = read_manifest(members[0])["config"]
     manifest = stage.finish(
         {
             "student": f"{len(members)} students that vote",
@@ -81,21 +83,23 @@ def _weights(validation: Sequence[Path]) -> list[float]:
     return weights
 
 
-def elect(rows: Sequence[dict[str, Any]], weights: Sequence[float]) -> dict[str, Any]:
+def elect(
+    rows: Sequence[dict[str, Any]], weights: Sequence[float], same: Check | None = None
+) -> dict[str, Any]:
     """Return one problem's elected row of several students' rows (`JUDGED_SCHEMA`).
 
-    Those without a value have no vote. Where votes are even the answer with the strongest single
-    supporter wins, then the first student's.
+    Answers are one where `same`, the task's own check, says so. Those without a value have no
+    vote. Where votes are even the answer with the strongest single supporter wins, then the first
+    student's.
     """
     order = sorted(range(len(rows)), key=lambda index: -weights[index])
     votes: dict[str, float] = defaultdict(float)
     first: dict[str, int] = {}
-    for index in order:
-        value = json.loads(rows[index]["value"] or "null")
-        if value is not None:
-            key = answer_key(value)
-            votes[key] += weights[index]
-            first.setdefault(key, index)
+    values = [json.loads(row["value"] or "null") for row in rows]
+    voting = [index for index in order if values[index] is not None]
+    for index, key in zip(voting, agreed([values[i] for i in voting], same), strict=True):
+        votes[key] += weights[index]
+        first.setdefault(key, index)
     # The first among equals is the one with the strongest supporter.
     winner = first[max(votes, key=lambda key: votes[key])] if votes else order[0]
     counted = {key: round(weight, 4) for key, weight in votes.items()}

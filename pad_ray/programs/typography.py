@@ -5,16 +5,18 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["mended_spellings", "without_texts"]
+__all__ = ["INVISIBLE", "MINUS_SIGNS", "SPACES", "mended_spellings", "without_texts"]
 
-_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
-_SPACES += "\u205f\u3000"
+SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
+SPACES += "\u205f\u3000"
+# Zero-width characters and soft hyphens are no part of a word.
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+MINUS_SIGNS = "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"
 _SIGNS = str.maketrans(
     {
-        **dict.fromkeys(_SPACES, " "),
-        # Zero-width characters and soft hyphens are no part of a word.
-        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),
-        **dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-"),
+        **dict.fromkeys(SPACES, " "),
+        **dict.fromkeys(INVISIBLE, ""),
+        **dict.fromkeys(MINUS_SIGNS, "-"),
         **dict.fromkeys("×⋅∙·✕✖∗＊", "*"),
         **dict.fromkeys("÷∕⁄／", "/"),
         **dict.fromkeys("‘’‚′＇", "'"),
@@ -28,7 +30,7 @@ _SIGNS = str.maketrans(
 _KEPT = re.compile(
     r"'''[\s\S]*?'''|\"\"\"[\s\S]*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|#[^\n]*"
 )
-_INDENT = re.compile(rf"^[ \t{_SPACES}]+", re.MULTILINE)
+_INDENT = re.compile(rf"^[ \t{SPACES}]+", re.MULTILINE)
 
 
 def mended_spellings(text: str) -> list[str]:

@@ -15,13 +15,13 @@ from types import ModuleType
 
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import answer_key, equal, numbers_equal
 from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import (
     Exemplar,
     Split,
     Task,
     answers_equal_rounded,
-    numbers_equal,
     texts_equal,
 )
 from pad_ray.tasks.bigbench import BIGBENCH_TASKS
@@ -41,6 +41,7 @@ __all__ = [
     "Split",
     "Task",
     "answers_equal_rounded",
+    "equal",
     "get_task",
     "iter_problems",
     "load_problems",
@@ -87,10 +88,14 @@ def _import_home(home: str) -> ModuleType:
 
 @dataclass
 class ProblemCounts:
-    """How many problems have been read so far, and how many questions were left out as repeated."""
+    """How many problems have been read so far, and how many questions were left out as repeated.
+
+    Of those, `contradicted` had another answer than the first.
+    """
 
     problems: int = 0
     repeated: int = 0
+    contradicted: int = 0
 
 
 def iter_problems(
@@ -103,24 +108,32 @@ def iter_problems(
     size: int | None = None,
     counts: ProblemCounts | None = None,
 ) -> Iterator[Problem]:
-    """Yield a task's problems, each question once, holding no more of them than their keys.
+    """Yield a task's problems, each question once, holding no more of them than two keys.
 
     `count` keeps the first problems of a file (None: all), or says how many to generate.
     """
     counts = ProblemCounts() if counts is None else counts
-    seen: set[int] = set()
+    seen: dict[int, int] = {}
     for problem in _all_problems(task, problems, count, split, seed, size):
         key = int(problem.problem_id, 16)
+        answer = hash(answer_key(problem.answer))
         if key in seen:
             counts.repeated += 1
+            counts.contradicted += seen[key] != answer
             continue
-        seen.add(key)
+        seen[key] = answer
         counts.problems += 1
         yield problem
         if counts.problems == count:
-            return
+            break
     if not seen:
         raise DataError(f"{problems}: holds no problems")
+    if counts.contradicted:
+        which = "question has" if counts.contradicted == 1 else "questions have"
+        print(
+            f"{problems or task.name}: {counts.contradicted} repeated {which} another answer than "
+            "the first, which counts"
+        )
 
 
 def _all_problems(

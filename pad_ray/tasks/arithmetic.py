@@ -11,10 +11,10 @@ from types import CodeType
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
-from pad_ray.tasks.answers import number_text
+from pad_ray.tasks.answers import number_text, numbers_equal
 from pad_ray.tasks.arithmetic_long_stories import LONG_STORIES
 from pad_ray.tasks.arithmetic_stories import SHORT_STORIES, WORDS, Story
-from pad_ray.tasks.base import Exemplar, Split, Task, numbers_equal
+from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.generation import draw_distinct, split_of
 from pad_ray.tasks.names import FIRST_NAMES
 

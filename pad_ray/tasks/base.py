@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
 
 from pad_ray.base.records import Problem
+from pad_ray.tasks.readings import read, read_words
 
 Split = Literal["train", "test", "held_out"]
 
@@ -51,29 +51,21 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def numbers_equal(value: object, answer: str) -> bool:
-    """Compare a program's value with the gold number, relative tolerance 1e-6 (not rounded)."""
-    if not is_number(value):
-        return False
-    try:
-        return math.isclose(value, float(answer), rel_tol=1e-6, abs_tol=1e-9)
-    except (OverflowError, ValueError):
-        return False
-
-
 def numbers_equal_rounded(value: object, answer: str) -> bool:
     """Compare after rounding both to the nearest integer, as the paper does."""
-    if not is_number(value):
+    one, other = read(value).number, read(answer).number
+    if one is None or other is None:
         return False
     try:
-        return round(value) == round(float(answer))
+        return round(one.value) == round(other.value)
     except (OverflowError, ValueError):
+        # An infinity, or no number.
         return False
 
 
 def texts_equal(value: object, answer: str) -> bool:
-    """Compare text case-insensitively after trimming."""
-    return isinstance(value, str) and value.strip().casefold() == answer.strip().casefold()
+    """Compare texts alone; case, spaces, markup and typography do not matter."""
+    return isinstance(value, str) and (value == answer or read_words(value) == read_words(answer))
 
 
 def answers_equal_rounded(value: object, answer: str, exact: bool) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 from pad_ray.base.errors import DataError, reason_of
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import equal, gold_text
 from pad_ray.tasks.base import Task
-from pad_ray.tasks.dates import DATES, dates_equal
+from pad_ray.tasks.dates import DATES
 from pad_ray.tasks.deduction import DEDUCTION
-from pad_ray.tasks.files import number_or_text_equal, plain_number, read_jsonl, text_field
+from pad_ray.tasks.files import read_jsonl, text_field
 from pad_ray.tasks.tables import TABLES
 
 __all__ = ["BIGBENCH_TASKS"]
@@ -54,7 +55,7 @@ def _problem(task: str, choices: bool, path: Path, number: int, row: dict[str, A
             question = "\n".join([question, "Answer with one of these:", *scores])
     else:
         answer = text_field(path, number, row, "target").strip()
-    return Problem.make(task, question, plain_number(answer) or answer)
+    return Problem.make(task, question, gold_text(answer))
 
 
 def _loader(task: str, choices: bool) -> Callable[[Path], Iterator[Problem]]:
@@ -73,19 +74,19 @@ def _loader(task: str, choices: bool) -> Callable[[Path], Iterator[Problem]]:
 BIGBENCH_TASKS = (
     Task(
         "date_understanding",
-        dates_equal,
+        equal,
         DATES.exemplars,
         load=_loader("date_understanding", choices=False),
     ),
     Task(
         "penguins_in_a_table",
-        number_or_text_equal,
+        equal,
         TABLES.exemplars,
         load=_loader("penguins_in_a_table", choices=False),
     ),
     Task(
         "logical_deduction",
-        number_or_text_equal,
+        equal,
         DEDUCTION.exemplars,
         load=_loader("logical_deduction", choices=True),
     ),

@@ -6,31 +6,21 @@ A problem is a story that says, often in a roundabout way, what day today is, an
 from __future__ import annotations
 
 import random
-import re
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, timedelta
 
 from pad_ray.base.records import Problem
-from pad_ray.tasks.base import Exemplar, Split, Task, numbers_equal, texts_equal
+from pad_ray.tasks.answers import equal
+from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.dates_questions import QUESTIONS
 from pad_ray.tasks.dates_stories import STORIES, code
 from pad_ray.tasks.generation import answer_program, choose_pair, draw_templates, write_program
 
-__all__ = ["DATES", "dates_equal"]
+__all__ = ["DATES"]
 
 _FIRST, _LAST = date(1905, 1, 1), date(2059, 12, 31)
-_DATE = re.compile(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})\s*")
 _IMPORT = "from datetime import date, timedelta"
-
-
-def dates_equal(value: object, answer: str) -> bool:
-    """Compare with a gold date in MM/DD/YYYY, number or text; leading zeros do not matter."""
-    gold = _DATE.fullmatch(answer)
-    if gold is not None:
-        found = _DATE.fullmatch(value) if isinstance(value, str) else None
-        return found is not None and list(map(int, found.groups())) == list(map(int, gold.groups()))
-    return numbers_equal(value, answer) or texts_equal(value, answer)
 
 
 def _today(rng: random.Random) -> date:
@@ -120,4 +110,4 @@ _EXEMPLARS = (
     ),
 )
 
-DATES = Task("dates", dates_equal, _EXEMPLARS, generate=generate_dates)
+DATES = Task("dates", equal, _EXEMPLARS, generate=generate_dates)

@@ -11,9 +11,10 @@ from itertools import permutations
 from typing import NamedTuple, TypeAlias
 
 from pad_ray.base.records import Problem
-from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
+from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.deduction_domains import DOMAINS, WORDINGS, Domain, Wording
 from pad_ray.tasks.generation import choose_pair, draw_templates, write_program
+from pad_ray.tasks.readings import read_words
 
 __all__ = ["DEDUCTION"]
 
@@ -142,9 +143,11 @@ def generate_deduction(count: int, split: Split, seed: int, size: int | None) ->
 
 def deduced(value: object, answer: str) -> bool:
     """Compare names; an article before one does not matter."""
-    if isinstance(value, str):
-        value = value.strip().casefold().removeprefix("the ")
-    return texts_equal(value, answer)
+    return isinstance(value, str) and _name(value) == _name(answer)
+
+
+def _name(text: str) -> str:
+    return read_words(text).removeprefix("the ")
 
 
 _EXEMPLARS = (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import equal
 from pad_ray.tasks.base import Exemplar, Split, Task
 from pad_ray.tasks.extraction_domains import DOMAINS, REQUESTS, Domain, Fact, Request
 from pad_ray.tasks.generation import draw_templates, write_program
+from pad_ray.tasks.readings import read_words
 
 __all__ = ["EXTRACTION", "records_equal"]
 
@@ -26,37 +27,45 @@ def records_equal(value: object, answer: str) -> bool:
     blanks and a leading article do not matter, nor does a field of None. Every other field must
     be there, and no more.
     """
-    found = _canonical(value)
+    found = _records(value)
     try:
-        gold = _canonical(json.loads(answer))
-    except ValueError:
+        gold = _records(json.loads(answer))
+    except (ValueError, RecursionError):
         return False
-    return found is not None and found == gold
+    if found is None or gold is None or len(found) != len(gold):
+        return False
+    for record in gold:
+        place = next((at for at, one in enumerate(found) if _same(one, record)), None)
+        if place is None:
+            return False
+        del found[place]
+    return True
 
 
-def _canonical(value: Any) -> Counter[frozenset[tuple[str, str]]] | None:
-    """Return records as a multiset; None for anything that is no list of flat records."""
+def _records(value: Any) -> list[dict[str, object]] | None:
+    """Return flat records without their empty fields; None for anything that is no list of them."""
     rows = [value] if isinstance(value, dict) else value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     if any(isinstance(field, dict | list) for row in rows for field in row.values()):
         return None
-    return Counter(_fields(row) for row in rows)
+    return [{_name(key): _bare(v) for key, v in row.items() if v is not None} for row in rows]
 
 
-def _fields(row: Mapping[Any, object]) -> frozenset[tuple[str, str]]:
-    return frozenset((_text(key), _text(v)) for key, v in row.items() if v is not None)
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
 
 
-def _text(value: object) -> str:
-    """Return what is equal for fields that count as the same."""
-    text = " ".join(str(value).split()).casefold().removeprefix("the ")
-    if isinstance(value, bool):
-        return text
-    try:
-        return format(float(text), ".9g")
-    except (OverflowError, ValueError):
-        return text
+def _name(key: object) -> str:
+    return _without_article(read_words(str(key)))
+
+
+def _bare(field: object) -> object:
+    return _without_article(read_words(field)) if isinstance(field, str) else field
+
+
+def _without_article(words: str) -> str:
+    return words.removeprefix("the ")
 
 
 def _fact(rng: random.Random, domain: Domain, held_out: bool, known: list[Fact]) -> Fact | None:

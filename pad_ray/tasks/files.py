@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pad_ray.base.errors import DataError, reason_of
 from pad_ray.base.records import Problem
-from pad_ray.tasks.base import Exemplar, Task, numbers_equal, texts_equal
-
-_NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)")
+from pad_ray.tasks.answers import (
+    equal,
+    gold_text,
+    marked_number,
+    numbers_equal,
+    plain_number,
+)
+from pad_ray.tasks.base import Exemplar, Task
 
 EXEMPLARS = (
     Exemplar(
@@ -103,14 +105,6 @@ def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
     return row
 
 
-def plain_number(text: str) -> str | None:
-    """Return the number in text such as "$1,250.50" as plain digits, or None if it is none."""
-    bare = text.strip().strip("$€£%").strip().removesuffix(".")
-    if not _NUMBER.fullmatch(bare):
-        return None
-    return bare.replace(",", "").removeprefix("+")
-
-
 def text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
     """Return a row's text or number as text; `DataError` names the line and field otherwise."""
     value = row.get(field)
@@ -119,7 +113,7 @@ def text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
         raise DataError(f"{path}, line {number}: field '{field}' is missing (found: {found})")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DataError(f"{path}, line {number}: field '{field}' must be text or a number")
-    text = format(value, ".15g") if isinstance(value, float) else str(value)
+    text = _float_text(value) if isinstance(value, float) else str(value)
     if not text.strip():
         raise DataError(f"{path}, line {number}: field '{field}' is empty")
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -127,17 +121,15 @@ def text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
     return text
 
 
-def _gold_number(path: Path, number: int, field: str, text: str) -> str:
-    gold = plain_number(text)
-    if gold is None:
-        with suppress(ValueError):
-            # Numbers such as 1e+20 that JSON writes with an exponent.
-            gold = format(float(text), ".15g") if math.isfinite(float(text)) else None
-    if gold is None:
-        raise DataError(
-            f"{path}, line {number}: field '{field}' must hold a number, found {text[:40]!r}"
-        )
-    return gold
+def _float_text(value: float) -> str:
+    """Return a number of a JSON file without the noise of its last digits, if it counts singly."""
+    return repr(value) if abs(value) > 2**53 else format(value, ".15g")
+
+
+def _refused(path: Path, number: int, field: str, text: str) -> DataError:
+    return DataError(
+        f"{path}, line {number}: field '{field}' must hold a number, found {text.strip()[:40]!r}"
+    )
 
 
 def load_gsm8k(path: Path) -> Iterator[Problem]:
@@ -148,7 +140,9 @@ def load_gsm8k(path: Path) -> Iterator[Problem]:
         rationale, marker, gold = worked.rpartition("####")
         if not marker:
             raise DataError(f"{path}, line {number}: field 'answer' has no '#### gold' line")
-        answer = _gold_number(path, number, "answer", gold)
+        answer = marked_number(worked)
+        if answer is None:
+            raise _refused(path, number, "answer", gold)
         yield Problem.make("gsm8k", question, answer, rationale=rationale.rstrip())
 
 
@@ -159,26 +153,22 @@ def _pal_loader(task: str) -> Callable[[Path], Iterator[Problem]]:
         for number, row in read_jsonl(path):
             question = text_field(path, number, row, "input")
             target = text_field(path, number, row, "target")
-            yield Problem.make(task, question, _gold_number(path, number, "target", target))
+            answer = plain_number(target)
+            if answer is None:
+                raise _refused(path, number, "target", target)
+            yield Problem.make(task, question, answer)
 
     return load
 
 
 def load_jsonl(path: Path) -> Iterator[Problem]:
-    """Read a user's own `question`/`answer` rows; numbers and short texts are both answers."""
+    """Read a user's own `question`/`answer` rows; numbers, dates and texts are all answers."""
     for number, row in read_jsonl(path):
         question = text_field(path, number, row, "question")
-        answer = text_field(path, number, row, "answer").strip()
-        yield Problem.make("jsonl", question, plain_number(answer) or answer)
-
-
-def number_or_text_equal(value: object, answer: str) -> bool:
-    """Compare as numbers where the gold answer is one, else as text."""
-    try:
-        float(answer)
-    except ValueError:
-        return texts_equal(value, answer)
-    return numbers_equal(value, answer) or texts_equal(value, answer)
+        # JSON's own yes and no.
+        told = {"answer": str(row["answer"])} if isinstance(row.get("answer"), bool) else row
+        answer = text_field(path, number, told, "answer")
+        yield Problem.make("jsonl", question, gold_text(answer))
 
 
 FILE_TASKS = (
@@ -187,5 +177,5 @@ FILE_TASKS = (
         Task(name, numbers_equal, EXEMPLARS, load=_pal_loader(name))
         for name in ("svamp", "asdiv", "multiarith", "gsm_hard")
     ),
-    Task("jsonl", number_or_text_equal, EXEMPLARS, load=load_jsonl),
+    Task("jsonl", equal, EXEMPLARS, load=load_jsonl),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
-from pad_ray.tasks.answers import answer_sentence
+from pad_ray.tasks.answers import answer_sentence, equal
 from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
 from pad_ray.tasks.generation import draw_distinct, split_of
 from pad_ray.tasks.names import FIRST_NAMES, LAST_NAMES
@@ -130,7 +130,7 @@ _WORDS = (
 
 COIN_FLIP = Task(
     "coin_flip",
-    texts_equal,
+    equal,
     tuple(
         Exemplar(_coin_flip_question(c), _coin_flip_program(c), _coin_flip_told(c)) for c in _COINS
     ),

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 
 from pad_ray.base.records import Problem
+from pad_ray.tasks.answers import equal
 from pad_ray.tasks.base import Exemplar, Split, Task
-from pad_ray.tasks.files import number_or_text_equal
 from pad_ray.tasks.generation import answer_program, choose_pair, draw_templates
 from pad_ray.tasks.tables_domains import DOMAINS, Domain, Row, draw_rows, written
 from pad_ray.tasks.tables_questions import QUESTIONS
@@ -132,4 +132,4 @@ _EXEMPLARS = (
     ),
 )
 
-TABLES = Task("tables", number_or_text_equal, _EXEMPLARS, generate=generate_tables)
+TABLES = Task("tables", equal, _EXEMPLARS, generate=generate_tables)

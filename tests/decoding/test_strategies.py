@@ -16,9 +16,9 @@ from pad_ray.decoding.settings import SearchSettings, Weights
 from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.decoding.strategies import STRATEGIES
 from pad_ray.decoding.strategies.stepwise import diverse
-from pad_ray.decoding.strategies.vote import answer_key
 from pad_ray.programs.canonical import normalise_program
 from pad_ray.students.models import Student
+from pad_ray.tasks.answers import answer_key
 from pad_ray.verifiers.base import Candidate
 
 

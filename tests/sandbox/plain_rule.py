@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, defaultdict, deque
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -73,4 +73,19 @@ def _scalar(value):
         return value
     if kind is date or (kind in (time, datetime) and type(value.tzinfo) in (type(None), timezone)):
         return value.isoformat()
+    if kind is timedelta:
+        return _duration(value)
     raise Unsupported
+
+
+def _duration(value):
+    total = round(value.total_seconds() * 10**6)
+    seconds, micro = divmod(abs(total), 10**6)
+    days, seconds = divmod(seconds, 86400)
+    text = f"{days}D" * bool(days)
+    hours, seconds = divmod(seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    point = f".{micro:06}".rstrip("0") if micro else ""
+    clock = f"{hours}H" * bool(hours) + f"{minutes}M" * bool(minutes)
+    clock += f"{seconds}{point}S" * bool(seconds or micro)
+    return "-" * (total < 0) + "P" + (text or "0D" * (not clock)) + ("T" + clock) * bool(clock)

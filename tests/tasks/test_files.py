@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError, DataError, PadError
 from pad_ray.base.records import Problem
-from pad_ray.tasks import TASKS, get_task, load_problems
-from pad_ray.tasks.files import plain_number
+from pad_ray.tasks import TASKS, ProblemCounts, get_task, iter_problems, load_problems
+from pad_ray.tasks.answers import plain_number
 
 PAL_TASKS = ["svamp", "asdiv", "multiarith", "gsm_hard"]
 FILE_TASKS = ["gsm8k", *PAL_TASKS, "jsonl"]
@@ -58,7 +59,19 @@ def test_gsm8k_keeps_the_worked_solution_without_its_last_line(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("gold", "plain"), [("1,250", "1250"), ("$3.50", "3.50"), ("-4", "-4"), (" 12. ", "12")]
+    ("gold", "plain"),
+    [
+        ("1,250", "1250"),
+        ("$3.50", "3.50"),
+        ("-4", "-4"),
+        ("\u22128", "-8"),
+        ("-$5", "-5"),
+        (" 12. ", "12"),
+        ("12 rolls", "12"),
+        ("15\nThe answer is: 15", "15"),
+        ("1/2", "0.5"),
+        ("1e5", "100000"),
+    ],
 )
 def test_gold_numbers_are_read_plainly(tmp_path: Path, gold: str, plain: str) -> None:
     file = write_rows(tmp_path / "p.jsonl", [{"question": "Q?", "answer": f"so\n#### {gold}"}])
@@ -66,14 +79,34 @@ def test_gold_numbers_are_read_plainly(tmp_path: Path, gold: str, plain: str) ->
 
 
 def test_jsonl_takes_numbers_and_texts(tmp_path: Path) -> None:
-    given_answers = [3, 2.5, "1,000", "  Paris ", "$7"]
+    given_answers = [
+        3,
+        2.5,
+        0.1 + 0.2,
+        1.2345678901234567e19,
+        "1,000",
+        "  Paris ",
+        "$7",
+        "3 3/4",
+        "40%",
+        "\u22128",
+        "12 pens",
+        True,
+    ]
     rows = [{"question": f"Q{i}?", "answer": a} for i, a in enumerate(given_answers)]
     assert answers("jsonl", write_rows(tmp_path / "p.jsonl", rows)) == [
         "3",
         "2.5",
+        "0.3",
+        "1.2345678901234567e+19",
         "1000",
         "Paris",
         "7",
+        "3.75",
+        "40%",
+        "-8",
+        "12 pens",
+        "True",
     ]
 
 
@@ -113,7 +146,7 @@ def test_missing_field_is_named_with_those_found(tmp_path: Path, task: str) -> N
     [
         {"question": "Q?", "answer": None},
         {"question": "Q?", "answer": [1]},
-        {"question": "Q?", "answer": True},
+        {"question": True, "answer": 1},
         {"question": "  ", "answer": 1},
         {"question": {"text": "Q?"}, "answer": 1},
     ],
@@ -190,6 +223,19 @@ def test_repeated_questions_are_left_out_and_counted(tmp_path: Path) -> None:
     assert repeated == 3
 
 
+def test_repeated_questions_with_another_answer_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given_answers = ["1/2", "0.5", "\u22120.5", "half"]
+    rows = [{"question": "How much?", "answer": answer} for answer in given_answers]
+    counts = ProblemCounts()
+    path = write_rows(tmp_path / "p.jsonl", rows)
+    (problem,) = iter_problems(get_task("jsonl"), path, count=None, counts=counts)
+    assert (problem.answer, counts.repeated, counts.contradicted) == ("0.5", 3, 2)
+    said = "p.jsonl: 2 repeated questions have another answer than the first, which counts\n"
+    assert capsys.readouterr().out.endswith(said)
+
+
 def test_count_keeps_the_first_problems(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "p.jsonl", [row_of("jsonl", i) for i in (0, 0, 1, 2, 3)])
     assert [p.answer for p in load("jsonl", file, count=2)[0]] == ["2", "3"]
@@ -203,6 +249,7 @@ def test_file_task_without_a_file_and_generated_task_with_one() -> None:
 
 
 OWN_TASK = """
+from fractions import Fraction
 from pathlib import Path
 from pad_ray.base.records import Problem
 from pad_ray.tasks import Task, texts_equal
@@ -261,4 +308,4 @@ def test_plain_number_reads_amounts_of_money(amount: object) -> None:
 def test_plain_number_gives_a_number_or_none(text: str) -> None:
     number = plain_number(text)
     if number is not None:
-        float(number)
+        Fraction(number.removesuffix("%"))

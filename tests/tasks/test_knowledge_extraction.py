@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.decoding.strategies.vote import answer_key, is_gold
+from pad_ray.decoding.strategies.vote import is_gold
+from pad_ray.tasks.answers import answer_key
 from pad_ray.tasks.base import Split
 from pad_ray.tasks.extraction import EXTRACTION, records_equal
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +26,12 @@ from pad_ray.decoding.search import (
 )
 from pad_ray.decoding.settings import READERS
 from pad_ray.programs.extraction import extract_program
-from pad_ray.sandbox import Outcome, Value
-from pad_ray.tasks.answers import number_text, stated_answer
+from pad_ray.sandbox import Outcome
+from pad_ray.tasks.answers import agreed, stated_answer
 from pad_ray.tasks.base import Task
 
 _CUT = Outcome("invalid", error_type="Truncated", message="its tokens or its time ran out")
 _UNREADABLE = Outcome("invalid", error_type="NoProgram", message="no program can be read")
-_AMOUNT = re.compile(r"([-+]?)[$€£]?((?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)")
 # What speaks of a program as a whole; the others compare programs that are still written.
 _VOTING = ("value", "grounding")
 
@@ -55,57 +54,41 @@ def most_voted(votes: Iterable[tuple[str | None, float]]) -> str | None:
 class Ballot:
     """The programs so far, by the answer that they return.
 
-    Answers are one where the task's own check says so, or else where `answer_key` does.
+    Answers are one where the task's own check says so, or else the grammar's (`answers.agreed`).
     """
 
     trail: Trail
-    programs: dict[str, list[tuple[Hypothesis, Outcome]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    programs: dict[str, list[tuple[Hypothesis, Outcome]]] = field(default_factory=dict)
     failed: list[tuple[Hypothesis, Outcome]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    _answered: list[tuple[Hypothesis, Outcome, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, programs: Sequence[Hypothesis], outcomes: Sequence[Outcome]) -> None:
         """Count programs that were run."""
         for program, outcome in zip(programs, outcomes, strict=True):
-            answered = outcome.status == "ok" and outcome.value is not None
-            key = self._key(outcome.value) if answered else None
-            self.samples.append(
-                {
-                    "answer": key,
-                    "vote": self._vote(program),
-                    "rank": rank(program, self.trail.settings.weights),
-                    "sources": sources(program),
-                    "tokens": program.tokens,
-                }
-            )
-            if key is not None:
-                self.programs[key].append((program, outcome))
+            sample = {
+                "answer": None,
+                "vote": self._vote(program),
+                "rank": rank(program, self.trail.settings.weights),
+                "sources": sources(program),
+                "tokens": program.tokens,
+            }
+            self.samples.append(sample)
+            if outcome.status == "ok" and outcome.value is not None:
+                self._answered.append((program, outcome, sample))
             else:
                 self.failed.append((program, outcome))
+        self._count()
 
-    def _key(self, value: Value) -> str:
-        """Return the key of the answers so far that a value is one with, else one of its own.
-
-        A task's own check decides where there is one. What it takes for no answer at all, even
-        against itself, is one with what is spelled alike.
-        """
-        key = answer_key(value)
-        if self.trail.equal is None:
-            return key
-        said = _as_gold(value)
-        for other, ((_, outcome), *_) in self.programs.items():
-            if self._equal(value, _as_gold(outcome.value)) or self._equal(outcome.value, said):
-                return other
-        return said if self._equal(value, said) else key
-
-    def _equal(self, value: Value, gold: str) -> bool:
-        assert self.trail.equal is not None
-        try:
-            return self.trail.equal(value, gold)
-        except Exception:
-            # A check that fails over a value is told when that value is judged.
-            return False
+    def _count(self) -> None:
+        # Anew each time: an answer may be one with two that were apart.
+        values = [outcome.value for _, outcome, _ in self._answered]
+        self.programs = {}
+        for key, (program, outcome, sample) in zip(
+            agreed(values, self.trail.equal), self._answered, strict=True
+        ):
+            sample["answer"] = key
+            self.programs.setdefault(key, []).append((program, outcome))
 
     def weight(self, key: str) -> float:
         """Return the votes for an answer: programs, or the sum of what verifiers say of them."""
@@ -220,50 +203,12 @@ def is_gold(task: Task, key: str | None, gold: str) -> bool:
     """Tell whether an answer's key is that of the gold answer, by the task's own check."""
     if key is None:
         return False
-    if task.answers_equal(key, gold):
-        return True
-    try:
-        return task.answers_equal(json.loads(key), gold)
-    except ValueError:
-        return False
-
-
-def answer_key(value: Value) -> str:
-    """Return what is equal for answers that count as the same, for any value of the sandbox.
-
-    Numbers are equal to nine digits, and to texts that are such numbers (`"$1,800.00"`); texts but
-    for case and the spaces around them; lists and dicts by what they hold, their texts but for
-    spaces, in whatever order a dict has it.
-    """
-    if isinstance(value, list):
-        return f"[{', '.join(_as_json(one) for one in value)}]"
-    if isinstance(value, dict):
-        pairs = sorted((json.dumps(answer_key(k)), _as_json(v)) for k, v in value.items())
-        return f"{{{', '.join(f'{key}: {one}' for key, one in pairs)}}}"
-    if isinstance(value, str):
-        number = _number(value)
-        return value.strip().casefold() if number is None else answer_key(number)
-    if value is None:
-        return "null"
-    # -0.0 is 0.
-    return f"{float(value) + 0.0:.9g}" if abs(value) < 1e300 else str(value)
-
-
-def _as_gold(value: Value) -> str:
-    """Return a value as a gold answer would be written."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return number_text(value)
-    return str(value) if isinstance(value, bool | int) else answer_key(value)
-
-
-def _as_json(value: Value) -> str:
-    """Return a value's key as it stands inside another's: JSON, a text as it is."""
-    return json.dumps(value.strip()) if isinstance(value, str) else answer_key(value)
-
-
-def _number(text: str) -> float | None:
-    """Return the number that a text is, if it is one as prices and counts are written."""
-    found = _AMOUNT.fullmatch(text.strip())
-    return None if found is None else float((found[1] + found[2]).replace(",", ""))
+    readings: list[Any] = [key]
+    with suppress(ValueError, RecursionError):
+        readings.append(json.loads(key))
+    for reading in readings:
+        # A check that fails over a value is told when that value is judged.
+        with suppress(Exception):
+            if task.answers_equal(reading, gold):
+                return True
+    return False
