@@ -1,4 +1,4 @@
-"""Dates and times as text: ISO 8601, which their own `isoformat` has for all but lengths of time."""
+"""Dates and times as ISO 8601 text, which their `isoformat` has for all but lengths of time."""
 
 from __future__ import annotations
 
