@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from pad_ray.tasks.answers import answer_key, equal, numbers_equal
 from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import (
     Exemplar,
+    RowLoader,
     Split,
     Task,
     answers_equal_rounded,
@@ -29,6 +30,7 @@ from pad_ray.tasks.dates import DATES
 from pad_ray.tasks.deduction import DEDUCTION
 from pad_ray.tasks.extraction import EXTRACTION
 from pad_ray.tasks.files import FILE_TASKS
+from pad_ray.tasks.rows import Row, read_rows
 from pad_ray.tasks.symbolic import SYMBOLIC_TASKS
 from pad_ray.tasks.tables import TABLES
 
@@ -38,6 +40,8 @@ __all__ = [
     "Exemplar",
     "Problem",
     "ProblemCounts",
+    "Row",
+    "RowLoader",
     "Split",
     "Task",
     "answers_equal_rounded",
@@ -46,6 +50,7 @@ __all__ = [
     "iter_problems",
     "load_problems",
     "numbers_equal",
+    "read_rows",
     "texts_equal",
 ]
 
@@ -107,14 +112,16 @@ def iter_problems(
     seed: int = 0,
     size: int | None = None,
     counts: ProblemCounts | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Iterator[Problem]:
     """Yield a task's problems, each question once, holding no more of them than two keys.
 
-    `count` keeps the first problems of a file (None: all), or says how many to generate.
+    `count` keeps the first problems of a file (None: all), or says how many to generate. `fields`
+    names the file's columns that stand for the task's fields.
     """
     counts = ProblemCounts() if counts is None else counts
     seen: dict[int, int] = {}
-    for problem in _all_problems(task, problems, count, split, seed, size):
+    for problem in _all_problems(task, problems, count, split, seed, size, fields or {}):
         key = int(problem.problem_id, 16)
         answer = hash(answer_key(problem.answer))
         if key in seen:
@@ -137,8 +144,16 @@ def iter_problems(
 
 
 def _all_problems(
-    task: Task, path: Path | None, count: int | None, split: Split, seed: int, size: int | None
+    task: Task,
+    path: Path | None,
+    count: int | None,
+    split: Split,
+    seed: int,
+    size: int | None,
+    fields: Mapping[str, str],
 ) -> Iterable[Problem]:
+    if fields and not isinstance(task.load, RowLoader):
+        raise ConfigError(f"fields: task '{task.name}' has no columns that could be named")
     if task.generate is not None:
         if path is not None:
             raise ConfigError(f"problems: task '{task.name}' is generated and reads no file")
@@ -148,7 +163,7 @@ def _all_problems(
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     assert task.load is not None
-    return task.load(path)
+    return task.load(path, fields) if isinstance(task.load, RowLoader) else task.load(path)
 
 
 def load_problems(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
 
+from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.tasks.readings import read, read_words
+from pad_ray.tasks.rows import Row, read_rows
 
 Split = Literal["train", "test", "held_out"]
 
@@ -33,6 +35,22 @@ class Generator(Protocol):
     def __call__(
         self, count: int, split: Split, seed: int, size: int | None
     ) -> Iterable[Problem]: ...
+
+
+@dataclass(frozen=True)
+class RowLoader:
+    """Loads a task's problems row by row: `problem` makes one of a row's `fields`."""
+
+    fields: tuple[str, ...]
+    problem: Callable[[Row], Problem]
+
+    def __call__(self, path: Path, fields: Mapping[str, str] | None = None) -> Iterator[Problem]:
+        """Yield the problems; `fields` names the file's columns where they have other names."""
+        named = fields or {}
+        if unknown := next((name for name in named if name not in self.fields), None):
+            raise ConfigError(f"fields: no field '{unknown}' here, but {', '.join(self.fields)}")
+        for row in read_rows(path):
+            yield self.problem(replace(row, fields=named))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
-"""Tasks whose problems come from a file: GSM8K, the PAL collections and a user's own JSONL."""
+"""Tasks whose problems come from a file: GSM8K, the PAL collections and a user's own rows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
-from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.errors import DataError
 from pad_ray.base.records import Problem
 from pad_ray.tasks.answers import (
     equal,
@@ -16,7 +14,8 @@ from pad_ray.tasks.answers import (
     numbers_equal,
     plain_number,
 )
-from pad_ray.tasks.base import Exemplar, Task
+from pad_ray.tasks.base import Exemplar, RowLoader, Task
+from pad_ray.tasks.rows import Row
 
 EXEMPLARS = (
     Exemplar(
@@ -82,100 +81,59 @@ EXEMPLARS = (
 )
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) of a JSONL file; `DataError` names a malformed line."""
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, _parse_object(path, number, line)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text: {error.reason}") from error
+# Columns of other people's data sets that stand for a field, the likelier first.
+_QUESTION = ("question", "problem", "query", "prompt", "input", "instruction")
+_ANSWER = ("answer", "target", "final_answer", "gold", "label", "solution", "output")
 
 
-def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}, line {number}: malformed JSON: {reason_of(error)}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{path}, line {number}: expected a JSON object, found {line.strip()[:40]}")
-    return row
-
-
-def text_field(path: Path, number: int, row: dict[str, Any], field: str) -> str:
-    """Return a row's text or number as text; `DataError` names the line and field otherwise."""
-    value = row.get(field)
-    if value is None:
-        found = ", ".join(sorted(map(str, row))) or "nothing"
-        raise DataError(f"{path}, line {number}: field '{field}' is missing (found: {found})")
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(f"{path}, line {number}: field '{field}' must be text or a number")
-    text = _float_text(value) if isinstance(value, float) else str(value)
-    if not text.strip():
-        raise DataError(f"{path}, line {number}: field '{field}' is empty")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise DataError(f"{path}, line {number}: field '{field}' is not valid Unicode")
-    return text
-
-
-def _float_text(value: float) -> str:
-    """Return a number of a JSON file without the noise of its last digits, if it counts singly."""
-    return repr(value) if abs(value) > 2**53 else format(value, ".15g")
-
-
-def _refused(path: Path, number: int, field: str, text: str) -> DataError:
+def _refused(row: Row, field: str, text: str) -> DataError:
     return DataError(
-        f"{path}, line {number}: field '{field}' must hold a number, found {text.strip()[:40]!r}"
+        f"{row.place}: field '{field}' must hold a number, found {text.strip()[:40]!r}"
     )
 
 
-def load_gsm8k(path: Path) -> Iterator[Problem]:
+def _gsm8k_problem(row: Row) -> Problem:
     """Read the public GSM8K format: `question`, and `answer` = worked solution + "#### gold"."""
-    for number, row in read_jsonl(path):
-        question = text_field(path, number, row, "question")
-        worked = text_field(path, number, row, "answer")
-        rationale, marker, gold = worked.rpartition("####")
-        if not marker:
-            raise DataError(f"{path}, line {number}: field 'answer' has no '#### gold' line")
-        answer = marked_number(worked)
-        if answer is None:
-            raise _refused(path, number, "answer", gold)
-        yield Problem.make("gsm8k", question, answer, rationale=rationale.rstrip())
+    question = row.text("question")
+    worked = row.text("answer")
+    rationale, marker, gold = worked.rpartition("####")
+    if not marker:
+        raise DataError(f"{row.place}: field 'answer' has no '#### gold' line")
+    answer = marked_number(worked)
+    if answer is None:
+        raise _refused(row, "answer", gold)
+    return Problem.make("gsm8k", question, answer, rationale=rationale.rstrip())
 
 
-def _pal_loader(task: str) -> Callable[[Path], Iterator[Problem]]:
+def _pal_problem(task: str, row: Row) -> Problem:
     """Read PAL's `input`/`target` format (SVAMP, ASDiv, MultiArith, GSM-Hard)."""
-
-    def load(path: Path) -> Iterator[Problem]:
-        for number, row in read_jsonl(path):
-            question = text_field(path, number, row, "input")
-            target = text_field(path, number, row, "target")
-            answer = plain_number(target)
-            if answer is None:
-                raise _refused(path, number, "target", target)
-            yield Problem.make(task, question, answer)
-
-    return load
+    question = row.text("input")
+    target = row.text("target")
+    answer = plain_number(target)
+    if answer is None:
+        raise _refused(row, "target", target)
+    return Problem.make(task, question, answer)
 
 
-def load_jsonl(path: Path) -> Iterator[Problem]:
-    """Read a user's own `question`/`answer` rows; numbers, dates and texts are all answers."""
-    for number, row in read_jsonl(path):
-        question = text_field(path, number, row, "question")
-        # JSON's own yes and no.
-        told = {"answer": str(row["answer"])} if isinstance(row.get("answer"), bool) else row
-        answer = text_field(path, number, told, "answer")
-        yield Problem.make("jsonl", question, gold_text(answer))
+def _own_problem(row: Row) -> Problem:
+    """Read a user's own rows; numbers, dates and texts are all answers."""
+    question = row.text(*_QUESTION)
+    # JSON's own yes and no.
+    told = {name: str(value) for name, value in row.values.items() if isinstance(value, bool)}
+    answer = replace(row, values={**row.values, **told}).text(*_ANSWER)
+    return Problem.make("jsonl", question, gold_text(answer))
 
 
 FILE_TASKS = (
-    Task("gsm8k", numbers_equal, EXEMPLARS, load=load_gsm8k),
+    Task("gsm8k", numbers_equal, EXEMPLARS, load=RowLoader(("question", "answer"), _gsm8k_problem)),
     *(
-        Task(name, numbers_equal, EXEMPLARS, load=_pal_loader(name))
+        Task(
+            name,
+            numbers_equal,
+            EXEMPLARS,
+            load=RowLoader(("input", "target"), partial(_pal_problem, name)),
+        )
         for name in ("svamp", "asdiv", "multiarith", "gsm_hard")
     ),
-    Task("jsonl", equal, EXEMPLARS, load=load_jsonl),
+    Task("jsonl", equal, EXEMPLARS, load=RowLoader(("question", "answer"), _own_problem)),
 )

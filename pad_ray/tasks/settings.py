@@ -23,6 +23,8 @@ class ProblemSettings(Settings):
     """Task name, or your own file.py:TASK."""
     problems: Annotated[Path | None, Input(problem_input)] = None
     """Problem file of a file-based task."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Columns of the problem file that stand for the task's fields: '{question: prompt}'."""
     count: int | None = Field(None, ge=1)
     """First problems of the file (default all), or how many to generate (default 1000)."""
     split: Split = "train"
@@ -50,4 +52,5 @@ class ProblemSettings(Settings):
             seed=self.seed,
             size=self.size,
             counts=counts,
+            fields=self.fields,
         )

@@ -18,8 +18,7 @@ from pad_ray.evaluation.run import evaluate
 from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
-from pad_ray.tasks import Task, numbers_equal
-from pad_ray.tasks.files import load_gsm8k
+from pad_ray.tasks import Task, get_task, load_problems, numbers_equal
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
 
@@ -59,7 +58,7 @@ def runnable_share(student: str, out: Path) -> float:
 
 def later_problems(path: Path) -> Iterator[Problem]:
     """The file's last problems, which the test does not train on."""
-    yield from list(load_gsm8k(path))[-200:]
+    yield from load_problems(get_task("gsm8k"), path, count=None)[0][-200:]
 
 
 LATER_PROBLEMS = Task("gsm8k_later", numbers_equal, load=later_problems)

@@ -30,7 +30,10 @@ def test_a_task_json_gives_the_best_scored_answer(tmp_path: Path) -> None:
     file = write(
         tmp_path / "task.json", json.dumps({"name": "dates", "examples": [DATE]}, indent=1)
     )
-    ((problem,), repeated) = load_problems(TASKS["date_understanding"], file, count=None)
+    one_line = write(tmp_path / "line.json", json.dumps({"name": "dates", "examples": [DATE]}))
+    problems = load_problems(TASKS["date_understanding"], file, count=None)
+    assert load_problems(TASKS["date_understanding"], one_line, count=None) == problems
+    ((problem,), repeated) = problems
     assert (problem.question, problem.answer, repeated) == (DATE["input"], "05/01/2021", 0)
     assert TASKS["date_understanding"].answers_equal("5/1/2021", problem.answer)
 
@@ -54,10 +57,10 @@ def test_pals_rows_have_a_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("task.json", "{", "task.json: cannot be read: "),
-        ("task.json", "[]", "expected a BIG-bench task with a list of objects in 'examples'"),
-        ("task.json", '{"examples": [1]}', "expected a BIG-bench task"),
-        ("task.json", '{"examples": [{}]}', "line 1: field 'input' is missing"),
+        ("task.json", "{", "task.json, line 1: malformed JSON: "),
+        ("task.json", "[]", "task.json: holds no problems"),
+        ("task.json", '{"examples": [1]}', "line 1: field 'input' is missing (found: examples)"),
+        ("task.json", '{"examples": [{}]}', "row 1: field 'input' is missing"),
         ("rows.jsonl", '{"input": "a"}', "line 1: field 'target' is missing"),
         ("rows.jsonl", '{"input": "a", "target_scores": {"b": "c"}}', "must give each answer a"),
         ("rows.jsonl", '{"input": "a", "target_scores": {}}', "must give each answer a number"),

@@ -159,7 +159,7 @@ def test_field_of_the_wrong_kind_is_refused(tmp_path: Path, row: dict[str, Any])
 @pytest.mark.parametrize("text", ["[1, 2]", '"words"', "17", "null"])
 def test_row_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "p.jsonl").write_text(text)
-    with pytest.raises(DataError, match="line 1: expected a JSON object"):
+    with pytest.raises(DataError, match="(line|row) 1: expected a JSON object"):
         load("jsonl", tmp_path / "p.jsonl")
 
 

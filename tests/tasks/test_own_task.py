@@ -11,6 +11,7 @@ from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
+from pad_ray.tasks import get_task, iter_problems
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
 
@@ -24,6 +25,20 @@ def own_task(folder: Path) -> str:
     assert len(code.splitlines()) <= 60
     (folder / "shop.py").write_text(code)
     return f"{folder / 'shop.py'}:TASK"
+
+
+def test_the_readmes_task_of_a_file_is_ten_lines(tmp_path: Path) -> None:
+    found = re.search(
+        r"`--task capitals.py:TASK`:\n```python\n(.*?)^```$", README.read_text(), re.M | re.S
+    )
+    assert found is not None
+    assert len(found[1].splitlines()) <= 10
+    (tmp_path / "capitals.py").write_text(found[1])
+    (tmp_path / "capitals.json").write_text('[{"country": "Chile", "capital": "Santiago"}]')
+    task = get_task(f"{tmp_path / 'capitals.py'}:TASK")
+    (problem,) = iter_problems(task, tmp_path / "capitals.json", count=None)
+    assert (problem.question, problem.answer) == ("Chile", "Santiago")
+    assert task.answers_equal("santiago", problem.answer)
 
 
 @pytest.mark.slow

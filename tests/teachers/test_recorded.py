@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import tracemalloc
@@ -64,14 +65,51 @@ def test_indices_are_kept_and_rows_without_one_take_the_next(tmp_path: Path) -> 
         {"problem_id": PID, "completion": "three"},
         {"problem_id": PID, "completion": "zero", "sample_index": 0},
     )
-    none = Completion("", error="no recorded completion")
+    none = Completion("", error="no recorded completion of this sample")
     expected = [Completion("zero"), none, Completion("two"), Completion("three"), none]
     assert replay(path, 5) == expected
 
 
 def test_a_problem_that_is_not_there_is_an_error_of_its_samples(tmp_path: Path) -> None:
     path = lines(tmp_path, {"problem_id": PID, "completion": "a"})
-    assert [c.error for c in replay(path, 2, OTHER)] == ["no recorded completion"] * 2
+    said, again = (c.error for c in replay(path, 2, OTHER))
+    # Both keys, so that one sees how they differ.
+    assert (
+        said
+        == again
+        == (
+            f"no recorded completion: of 'How many pears?' no row has the problem_id "
+            f"({OTHER.problem_id}) or the question; one that is there has '{PID}'"
+        )
+    )
+
+
+def test_an_id_of_ones_own_leaves_the_question_to_find_the_row(tmp_path: Path) -> None:
+    path = lines(
+        tmp_path,
+        {"problem_id": "train-0000", "question": PROBLEM.question, "completion": "a"},
+        {"problem_id": OTHER.problem_id, "question": "Other words?", "completion": "b"},
+    )
+    assert replay(path) == [Completion("a")]
+    assert replay(path, problem=OTHER) == [Completion("b")]
+
+
+@pytest.mark.parametrize("form", ["list.json", "lines.jsonl.gz", "rows.parquet", "misnamed.jsonl"])
+def test_rows_are_replayed_from_every_form_of_file(tmp_path: Path, form: str) -> None:
+    rows = [
+        {"question": PROBLEM.question, "completion": "a", "finish_reason": None},
+        {"question": OTHER.question, "completion": "b", "finish_reason": "stop"},
+    ]
+    path = tmp_path / form
+    if form == "rows.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        text = json.dumps(rows, indent=1)
+        if form != "list.json":
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+        path.write_bytes(text.encode() if form == "list.json" else gzip.compress(text.encode()))
+    assert replay(path) == [Completion("a")]
+    assert replay(path, problem=OTHER) == [Completion("b", finish_reason="stop")]
 
 
 def test_parquet_rows_of_an_earlier_run_are_replayed(tmp_path: Path) -> None:

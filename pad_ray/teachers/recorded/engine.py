@@ -1,12 +1,13 @@
 """A teacher that replays completions from files.
 
-Two kinds of file are read, alone, several, or all in a folder: OpenAI Batch output and error files
-(JSONL), whose `custom_id` is a problem id, alone or followed by `-` and a sample index; and JSONL
-or Parquet rows with `completion`, `problem_id` or `question`, and optionally `sample_index`,
-`prompt_tokens`, `completion_tokens`, `finish_reason` and `chain_of_thought`, so that an earlier
-run's own rows can be replayed. Rows without an index take the next free one of their problem, in
-file order. Where a sample has both an error and an answer, as after a second batch for what failed,
-the answer stands.
+Two kinds of row are read, from files alone, several, or all in a folder (JSONL, a JSON list or
+Parquet, compressed or not): those of OpenAI Batch output and error files, whose `custom_id` is a
+problem id, alone or followed by `-` and a sample index; and rows with `completion`, `problem_id` or
+`question`, and optionally `sample_index`, `prompt_tokens`, `completion_tokens`, `finish_reason` and
+`chain_of_thought`, so that an earlier run's own rows can be replayed. A `problem_id` of another
+form is the user's own, and its row is found by the question. Rows without an index take the next
+free one of their problem, in file order. Where a sample has both an error and an answer, as after a
+second batch for what failed, the answer stands.
 
 Texts of JSONL files stay in the files: `pad_ray.teachers.recorded.index` keeps where they are.
 """
@@ -14,11 +15,11 @@ Texts of JSONL files stay in the files: `pad_ray.teachers.recorded.index` keeps 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pad_ray.base.records import Completion
+from pad_ray.base.records import Completion, Problem
 from pad_ray.teachers.base import Request
 from pad_ray.teachers.recorded.files import recorded_files
 from pad_ray.teachers.recorded.index import RecordedIndex, index_files
@@ -28,7 +29,7 @@ __all__ = [
     "RecordedTeacher",
 ]
 
-_MISSING = Completion("", error="no recorded completion")
+_MISSING = Completion("", error="no recorded completion of this sample")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class RecordedTeacher:
     paths: Path | tuple[Path, ...]
 
     name = "recorded"
+    _strangers: list[Problem] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type[RecordedTeacher], tuple[Path | tuple[Path, ...]]]:
         return RecordedTeacher, (self.paths,)
@@ -59,6 +61,22 @@ class RecordedTeacher:
             for request in requests
         ]
         return [
-            [samples.get(index, _MISSING) for index in request.sample_indices]
+            [samples.get(index, missing) for index in request.sample_indices]
             for request, samples in zip(requests, found, strict=True)
+            for missing in (_MISSING if samples else self._unknown(request),)
         ]
+
+    def _unknown(self, request: Request) -> Completion:
+        """Return what stands for a problem of which nothing is recorded.
+
+        It shows both keys, of the first such problem for all, so that one fault is one message.
+        """
+        if not self._strangers:
+            self._strangers.append(request.problem)
+        (problem,) = self._strangers
+        there = self._index.first_key()[:60]
+        return Completion(
+            "",
+            error=f"no recorded completion: of {problem.question.strip()[:40]!r} no row has the "
+            f"problem_id ({problem.problem_id}) or the question; one that is there has {there!r}",
+        )

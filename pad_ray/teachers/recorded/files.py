@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pad_ray.base.errors import DataError
+from pad_ray.tasks.rows import read_rows
 
-_SUFFIXES = (".jsonl", ".parquet")
+# What else is in a folder may be a manifest, and is JSON too.
+_FORMS = (".jsonl", ".parquet")
+_COMPRESSED = ("", ".gz", ".zst", ".bz2", ".xz")
+_SUFFIXES = tuple(form + packed for form in _FORMS for packed in _COMPRESSED)
 
 
 def recorded_files(paths: Path | Sequence[Path]) -> list[Path]:
     """Return the files that the paths name, those of a folder in the order of their names.
 
-    A folder's *.jsonl and *.parquet count, but for input files of a batch, which may lie beside
-    its output. Raises DataError where a path is missing or names no completions.
+    A folder's *.jsonl and *.parquet count, compressed ones too, but for input files of a
+    batch, which may lie beside its output. Raises DataError where a path is missing or names no
+    completions.
     """
     files: list[Path] = []
     for path in paths if isinstance(paths, Sequence) else [paths]:
@@ -31,7 +35,7 @@ def recorded_files(paths: Path | Sequence[Path]) -> list[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES))
     answers = [path for path in files if not is_batch_input(path)]
     if not answers:
         what = "only requests of a batch" if files else "no *.jsonl or *.parquet file"
@@ -41,13 +45,9 @@ def _files_in(folder: Path) -> list[Path]:
 
 def is_batch_input(path: Path) -> bool:
     """Tell whether a file holds a batch's requests rather than its answers, by its first line."""
-    if path.suffix == ".parquet":
-        return False
     try:
-        with path.open("rb") as file:
-            row = json.loads(file.readline())
-    except (ValueError, RecursionError):
+        first = next(read_rows(path), None)
+    except DataError:
+        # Whoever reads all of it says what is wrong.
         return False
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    return isinstance(row, dict) and {"custom_id", "method", "url", "body"} <= row.keys()
+    return first is not None and {"custom_id", "method", "url", "body"} <= first.values.keys()

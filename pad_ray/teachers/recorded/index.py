@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion
+from pad_ray.tasks.rows import is_plain_jsonl
 from pad_ray.teachers.endpoint.chat import one_line
-from pad_ray.teachers.recorded.rows import Entry, json_entries, parquet_entries, parse_line
+from pad_ray.teachers.recorded.rows import Entry, line_entries, parse_line, row_entries
 
 __all__ = ["RecordedIndex", "index_files"]
 
@@ -29,7 +30,8 @@ class RecordedIndex:
     """Completions by problem key and sample index.
 
     A line of JSONL is kept as its file and byte offset and read again when it is asked for; a row
-    of Parquet, which cannot be read alone, is kept whole. Both are in a private SQLite database
+    that cannot be read alone, of Parquet or a compressed file, is kept whole. Both are in a private
+    SQLite database
     that the system's temporary folder takes what memory should not hold of.
     """
 
@@ -63,8 +65,8 @@ class RecordedIndex:
             added = self._database.execute(_ADD, row).rowcount
             if not added and completion.error is None:
                 raise DataError(
-                    f"{self._files[file]}, {entry.place}: sample {start + choice} of this problem "
-                    "is there already; remove one of the two rows"
+                    f"{entry.place}: sample {start + choice} of this problem is there already; "
+                    "remove one of the two rows"
                 )
 
     def samples(self, key: str, indices: Sequence[int]) -> dict[int, Completion] | None:
@@ -83,6 +85,11 @@ class RecordedIndex:
             for sample, file, offset, choice, held in rows
             if sample in wanted
         }
+
+    def first_key(self) -> str:
+        """Return one of the keys that are there."""
+        (key,) = self._database.execute("SELECT key FROM samples LIMIT 1").fetchone()
+        return bytes(key).decode("utf-8", "replace")
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -119,9 +126,9 @@ def index_files(files: Sequence[Path]) -> RecordedIndex:
     """Read and check every row of the files; DataError names the file, row and field at fault."""
     index = RecordedIndex(files)
     for number, path in enumerate(files):
-        parquet = path.suffix == ".parquet"
-        for entry in parquet_entries(path) if parquet else json_entries(path):
-            index.add(number, entry, keep=parquet)
+        in_place = is_plain_jsonl(path)
+        for entry in line_entries(path) if in_place else row_entries(path):
+            index.add(number, entry, keep=not in_place)
     if not len(index):
         named = ", ".join(map(str, files))
         raise DataError(f"{named}: no rows; give a file with at least one recorded completion")

@@ -8,30 +8,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import Completion
+from pad_ray.tasks.rows import read_rows
 from pad_ray.teachers.endpoint.chat import ChatAnswer, completions, error_in, one_line
 
 __all__ = [
     "Entry",
-    "json_entries",
-    "parquet_entries",
+    "line_entries",
     "parse_line",
     "question_key",
+    "row_entries",
 ]
 
 _CUSTOM_ID = re.compile(r"([0-9a-f]{16})(?:-([0-9]{1,9}))?")
+_PROBLEM_ID = re.compile(r"[0-9a-f]{16}")
 _EMPTY = "the recorded completion is empty"
 
 
 class Entry(NamedTuple):
     """What one row says: completions of one problem from `sample_index` on (None: the next free).
 
-    `place` names the row for a message, `offset` is the byte where its line begins (0 in Parquet).
+    `place` names file and row for a message, `offset` is the byte where its line begins (0 in
+    files whose rows cannot be read alone).
     """
 
     place: str
@@ -83,35 +84,29 @@ def question_key(question: str) -> str:
     return f"question {question.strip()}"
 
 
-def json_entries(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a JSONL file; DataError names a line at fault."""
+def line_entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a JSONL file that is not compressed; DataError names a line at fault."""
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield _entry(path, f"line {number}", offset, _object(path, number, line))
+                yield _entry(f"{path}, line {number}", offset, _object(path, number, line))
             offset += len(line)
 
 
+def row_entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a file of any other form; DataError names a row or column at fault."""
+    for row in read_rows(path):
+        # Every row of Parquet has all columns, with None where nothing is told.
+        told = {name: value for name, value in row.values.items() if value is not None}
+        if "completion" not in row.values and "custom_id" not in told:
+            raise DataError(f"{row.place}: no column completion; it has {sorted(row.values)}")
+        yield _entry(row.place, 0, {"completion": None} | told)
+
+
 def parse_line(line: bytes) -> list[Completion]:
-    """Return the completions of a line that `json_entries` has read before."""
+    """Return the completions of a line that `line_entries` has read before."""
     return _parse(json.loads(line))[2]
-
-
-def parquet_entries(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a Parquet file; DataError names a row or column at fault."""
-    try:
-        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
-            columns = [name for name in file.schema_arrow.names if name in _Row.model_fields]
-            if "completion" not in columns:
-                raise DataError(f"{path}: no column completion; it has {file.schema_arrow.names}")
-            number = 0
-            for batch in file.iter_batches(columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _entry(path, f"row {number}", 0, row)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file ({one_line(str(error), 100)})") from None
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -125,11 +120,11 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def _entry(path: Path, place: str, offset: int, row: dict[str, Any]) -> Entry:
+def _entry(place: str, offset: int, row: dict[str, Any]) -> Entry:
     try:
         return Entry(place, offset, *_parse(row))
     except ValidationError as error:
-        raise DataError(f"{path}, {place}: {_first_fault(error)}") from None
+        raise DataError(f"{place}: {_first_fault(error)}") from None
 
 
 def _parse(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
@@ -138,7 +133,10 @@ def _parse(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
 
 def _plain_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
     read = _Row.model_validate(row, strict=True)
-    key = read.problem_id or question_key(read.question or "")
+    key = read.problem_id or ""
+    if read.question and not _PROBLEM_ID.fullmatch(key):
+        # An id of the user's own says nothing of our problems, and the question does.
+        key = question_key(read.question)
     if not (read.completion or "").strip() and read.finish_reason != "length":
         empty = Completion("", read.prompt_tokens, read.completion_tokens, error=_EMPTY)
         return key, read.sample_index, [empty]

@@ -1,0 +1,139 @@
+"""Rows are read from files as people have them, whatever form they are in and are called."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.tasks import get_task, iter_problems, read_rows
+
+ROWS: list[dict[str, Any]] = [
+    {"question": "Three boxes hold 5 pens each. How many pens?", "answer": 15},
+    {"question": "Zwölf Brötchen für 4 €?", "answer": 12},
+]
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+}
+
+
+def lines(rows: list[Any]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+FORMS: dict[str, Callable[[list[Any]], bytes]] = {
+    "lines": lines,
+    "lines with a BOM": lambda rows: b"\xef\xbb\xbf" + lines(rows).replace(b"\n", b"\r\n\r\n"),
+    "list": lambda rows: json.dumps(rows).encode(),
+    "list over lines": lambda rows: b"\n " + json.dumps(rows, indent=2).encode(),
+    "in an object": lambda rows: json.dumps({"name": "n", "data": rows}).encode(),
+    "in an object over lines": lambda rows: json.dumps({"train": rows}, indent=1).encode(),
+}
+
+
+def values(path: Path) -> list[dict[str, Any]]:
+    return [dict(row.values) for row in read_rows(path)]
+
+
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_told_by_what_is_in_it(tmp_path: Path, form: str, packed: str) -> None:
+    path = tmp_path / "problems.jsonl"
+    path.write_bytes(PACKED[packed](FORMS[form](ROWS)))
+    assert values(path) == ROWS
+    assert [p.answer for p in iter_problems(get_task("jsonl"), path, count=None)] == ["15", "12"]
+
+
+def test_parquet_is_read_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "problems"
+    pq.write_table(pa.Table.from_pylist([*ROWS, {"question": "Q?"}]), path)
+    assert values(path)[:2] == ROWS
+    with pytest.raises(DataError, match="problems, row 3: field 'answer' is missing"):
+        list(iter_problems(get_task("jsonl"), path, count=None))
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.text(max_size=5), st.text() | st.integers() | st.none(), max_size=3)
+    )
+)
+def test_a_list_and_lines_hold_the_same_rows(rows: list[dict[str, Any]]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        found = values(path)
+        path.write_text(json.dumps(rows))
+        assert values(path) == found == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"question": "a"}\n{"question": \n', "rows, line 2: malformed JSON"),
+        (b'{"question": "a",\n "answer": }', "rows, line 1: malformed JSON"),
+        (b"question,answer\na,1\n", "rows, line 1: malformed JSON"),
+        (b'[{"question": "a"}, 3]', "rows, row 2: expected a JSON object, found 3"),
+        (b'[{"question": "a"}', "rows: malformed JSON"),
+        (b'{"question": "a"}\n[1]\n', "rows, line 2: expected a JSON object, found [1]"),
+        (gzip.compress(lines(ROWS * 99))[:-20], "rows: cannot be read"),
+        (b"\xfd7zXZ\x00no such thing", "rows: cannot be read"),
+        (b"PAR1 and nothing more", "rows: not a Parquet file"),
+        (b'{"question": "\xff"}', "rows: is not UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        list(read_rows(path))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"problem": "How many?", "solution": "It is 7.", "answer": "7"},
+        {"prompt": "How many?", "target": 7},
+        {"instruction": "How many?", "input": None, "output": "7", "id": "mine"},
+    ],
+)
+def test_columns_are_found_by_the_names_that_data_sets_have(
+    tmp_path: Path, row: dict[str, Any]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([row]))
+    (problem,) = iter_problems(get_task("jsonl"), path, count=None)
+    assert (problem.question, problem.answer) == ("How many?", "7")
+
+
+def test_columns_are_named_by_fields(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([{"question": "no", "q": "How many?", "worked": "5 and 2\n#### 7"}]))
+    fields = {"question": "q", "answer": "worked"}
+    (problem,) = iter_problems(get_task("gsm8k"), path, count=None, fields=fields)
+    assert (problem.question, problem.answer) == ("How many?", "7")
+    for task, named, said in (
+        ("gsm8k", {"question": "asked", "answer": "worked"}, "line 1: field 'asked' is missing"),
+        ("gsm8k", {"query": "q"}, "fields: no field 'query' here, but question, answer"),
+        ("coin_flip", {"question": "q"}, "fields: task 'coin_flip' has no columns"),
+    ):
+        file = None if task == "coin_flip" else path
+        with pytest.raises((ConfigError, DataError), match=said):
+            list(iter_problems(get_task(task), file, count=None, fields=named))
