@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,10 +155,21 @@ def test_the_printed_flags_are_settings_of_synthesis(
 ) -> None:
     write_batch(batch_settings(tmp_path / "out", seed=3, split="test"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "synthesize.py" in line]
-    flags = line.split()[2:]
-    parsed = parse_settings(SynthesisSettings, flags, "synthesize")
+    parsed = parse_settings(SynthesisSettings, shlex.split(line)[2:], "synthesize")
     assert (parsed.task, parsed.count, parsed.samples) == ("arithmetic", PROBLEMS, SAMPLES)
     assert (parsed.seed, parsed.split, parsed.teacher) == (3, "test", "recorded")
+
+
+def test_the_printed_flags_name_columns_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = tmp_path / "my problems.jsonl"
+    problems.write_text('{"q": "How many?", "answer": 7}\n')
+    file = {"task": "jsonl", "problems": problems, "fields": {"question": "q"}, "count": None}
+    write_batch(batch_settings(tmp_path / "out", **file))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "synthesize.py" in line]
+    parsed = parse_settings(SynthesisSettings, shlex.split(line)[2:], "synthesize")
+    assert (parsed.problems, parsed.fields) == (problems, {"question": "q"})
 
 
 def test_an_interrupted_batch_is_written_again_whole(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def questions(count: int, seed: int) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("problems") / "problems.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in questions(120, 1)))
+    file.write_text("".join(json.dumps(row) + "\n" for row in questions(400, 1)))
     return file
 
 
@@ -62,7 +62,7 @@ def sampling(student: Path, problems: Path, out: Path, **more: Any) -> Synthesis
         "teacher": "student",
         "student": {"path": str(student), "temperature": 1.0, "max_new_tokens": 80},
         "sandbox": {"cpu_s": 0.5},
-        "rows_per_block": 60,
+        "rows_per_block": 200,
         "out": out,
     }
     return validate(SynthesisSettings, values | more)
@@ -89,11 +89,11 @@ def verifier(
                 "student": str(student),
                 "data": data,
                 "out": out,
-                "max_steps": 120,
+                "max_steps": 300,
                 "batch_size": 16,
                 "learning_rate": 2e-3,
                 "validation_fraction": 0.25,
-                "evaluate_every": 60,
+                "evaluate_every": 100,
                 "workers": 2,
             },
         )
@@ -106,10 +106,10 @@ def test_a_student_is_a_teacher_whose_samples_do_not_depend_on_the_blocks(
     data: Path, student: Path, problems: Path, tmp_path: Path
 ) -> None:
     counts = read_manifest(data)["counts"]
-    assert counts["rows"] == 480 == counts["verified"] + counts["rejected"]
+    assert counts["rows"] == 1600 == counts["verified"] + counts["rejected"]
     assert counts["verified"] > 20
     assert counts["rejected"] > 20
-    synthesize(sampling(student, problems, tmp_path / "out", rows_per_block=24))
+    synthesize(sampling(student, problems, tmp_path / "out", rows_per_block=90))
 
     def rows(folder: Path) -> list[Any]:
         tables = [pq.read_table(folder / part) for part in ("verified", "rejected")]
@@ -122,6 +122,7 @@ def test_a_student_is_a_teacher_whose_samples_do_not_depend_on_the_blocks(
 @pytest.mark.slow
 def test_a_verifier_tells_right_from_wrong_and_is_calibrated(verifier: Path, data: Path) -> None:
     manifest = read_manifest(verifier)
+    # Of some 200 programs, on problems that it has not seen: about 0.04 is chance.
     assert manifest["auc"] > 0.6
     assert manifest["ece"] < 0.2
     assert manifest["by_step"][-1]["auc"] is None or manifest["by_step"][-1]["auc"] > 0.5

@@ -171,10 +171,16 @@ def _print_next(settings: BatchSettings, out: Path) -> None:
 
 def _problem_flags(settings: BatchSettings) -> str:
     """Return the flags that make synthesis ask for the same samples."""
-    wanted = {name: getattr(settings, name) for name in ProblemSettings.model_fields}
-    defaults = {name: field.default for name, field in ProblemSettings.model_fields.items()}
-    changed = {name: value for name, value in wanted.items() if value != defaults[name]}
-    flags = {**changed, "samples": settings.samples}
+    flags = {
+        name: value
+        for name, field in ProblemSettings.model_fields.items()
+        if (value := getattr(settings, name)) != field.get_default(call_default_factory=True)
+    }
+    flags["samples"] = settings.samples
     if settings.format != "program":
         flags["format"] = settings.format
-    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items())
+    return " ".join(f"--{name} {shlex.quote(_as_flag(value))}" for name, value in flags.items())
+
+
+def _as_flag(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
