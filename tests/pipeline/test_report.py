@@ -421,7 +421,7 @@ def test_chain_of_thought_student_shows_its_texts(stages: Stages, tmp_path: Path
     shown = Page(page).text
     assert "trained to write chain-of-thought text" in shown
     assert '<td class="number">no program</td>' in page
-    assert "Student 7.0 The student's text: Four and 3 make 7. The answer is 7." in shown
+    assert "Student 7 The student's text: Four and 3 make 7. The answer is 7." in shown
     assert "✗ no_answer" in shown
 
 
