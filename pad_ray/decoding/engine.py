@@ -66,6 +66,19 @@ class Choices:
         return int(self.tokens_L_T_K[at]), float(self.logprobs_L_T_K[at])
 
 
+@dataclass(frozen=True)
+class Work:
+    """A group in a tick; the ways in which a beam goes on, `ranked`."""
+
+    growth: Growth
+    group: Group
+    ranked: list[Ranked]
+
+    @property
+    def more_rows(self) -> int:
+        return max(0, len(self.ranked) - len(self.group.live))
+
+
 @dataclass
 class Place:
     """Where a hypothesis that is not being written stands, and its last token."""
@@ -339,20 +352,26 @@ class Engine:
             for line, values in zip(live, values_L_T_1[..., 0].tolist(), strict=True):
                 # Those of guesses that turn out wrong are overwritten in the next pass.
                 line.values[len(line.logprobs) :] = values
-        kept = self._write_all(groups, guesses, choices)
+        kept, work = self._write_lines(groups, guesses, choices)
         if ahead:
             rows.keep([len(ids) for ids in tokens], kept)
-            # Guesses of one row that are right leave empty columns in all others, and attention
-            # pays for an empty column as for a token.
-            if rows.columns > 1.25 * max(rows.lengths[line.row] for line in live) + _MOST_GAPS:
-                rows.select(range(len(rows)))
+        for group in groups:
+            group.columns += max(kept)
+        self._write_beams(work)
+        # Guesses of one row that are right leave empty columns in all others, and attention
+        # pays for an empty column as for a token.
+        if ahead and rows.columns > 1.25 * max(rows.lengths[x.row] for x in live) + _MOST_GAPS:
+            rows.select(range(len(rows)))
         for group in groups:
             self._harvest(group)
 
-    def _write_all(
+    def _write_lines(
         self, groups: Sequence[Group], guesses: Sequence[Guess], choices: Choices
-    ) -> list[int]:
-        """Write on every live line; return how many of the tokens that each row read stay."""
+    ) -> tuple[list[int], list[Work]]:
+        """Write on lines that go one way; return how many tokens of each row stay.
+
+        Of a beam the ways that it goes next are ranked, and nothing is copied yet.
+        """
         assert self._rows is not None
         kept = [0] * len(self._rows)
         lines = [(group, line) for group in groups for line in group.live]
@@ -361,74 +380,79 @@ class Engine:
         work = []
         at = 0
         for group in groups:
-            here = range(at, at + len(group.live))
-            at = here.stop
-            ranked = self._ranked(group, choices.of(here)) if group.is_beam else []
-            work.append((owners[id(group)], group, here, ranked))
-        self._make_room(
-            [
-                (growth, group, max(0, len(ranked) - len(group.live)))
-                for growth, group, _, ranked in work
-            ]
-        )
-        for growth, group, here, ranked in work:
             live = group.live
-            if group.is_beam and live:
-                self._write_beam(group, ranked)
-                written = [1] * len(live)
+            here = range(at, at + len(live))
+            at = here.stop
+            ranked: list[Ranked] = []
+            if group.is_beam:
+                ranked, count = self._follow(group, guesses[here.start], choices.of(here))
+                written = [count] * len(live)
             else:
-                # None where the group has just given up its rows.
                 written = [
                     self._write_line(group, line, guesses[number], choices, number, chosen[number])
-                    for number, line in zip(here, live, strict=False)
+                    for number, line in zip(here, live, strict=True)
                 ]
-            growth.written += sum(written)
+            work.append(Work(owners[id(group)], group, ranked))
+            owners[id(group)].written += sum(written)
             group.written += sum(written)
             self.generated += sum(written)
             for line, count in zip(live, written, strict=True):
                 kept[line.row] = count
-        return kept
+        return kept, work
 
-    def _make_room(self, work: Sequence[tuple[Growth, Group, int]]) -> None:
-        """See to it that beams can have so many more rows.
+    def _write_beams(self, work: Sequence[Work]) -> None:
+        """Write beams on; where that takes more rows than there are others give up theirs."""
+        self._make_room(work)
+        for part in work:
+            # None where it has just given up its rows, or was written on as it was guessed.
+            if part.group.is_beam and part.group.live:
+                self._write_beam(part.group, part.ranked)
+
+    def _make_room(self, work: Sequence[Work]) -> None:
+        """See to it that beams can have as many more rows as they need.
 
         Hypotheses that wait give up theirs first; then the groups that came last begin again later.
         """
-        more = sum(asked for *_, asked in work)
+        more = sum(part.more_rows for part in work)
         spare = len(self._free) + self._limit - self.rows_in_use
         while spare < more and self._places:
             _, place = self._places.popitem()
             self._free.append(place.row)
             spare += 1
-        for growth, group, asked in reversed(work[1:]):
+        for part in reversed(work[1:]):
             if spare >= more:
                 return
-            rows = [line.row for line in group.lines]
-            growth.written -= group.put_back()
+            more -= part.more_rows
+            # The rows of finished ones are free already.
+            rows = [line.row for line in part.group.lines if not line.finished]
+            part.growth.written -= part.group.put_back()
             self._free += rows
             spare += len(rows)
-            more -= asked
 
     def _guesses(self, groups: Sequence[Group]) -> list[list[int]]:
-        """Return what may be written next on each live line; nothing where a beam is at work.
+        """Return what may be written next on each live line.
 
         All rows are read as far as the longest, so that none hopes for much more than the others.
         """
         rows = self._rows
         assert rows is not None
         lines = [(group, line) for group in groups for line in group.live]
-        # A beam changes parents at every token: what is read ahead of one would be dropped with it.
-        beams = any(group.is_beam for group in groups)
-        if self._drafts is None or beams or not rows.reads_ahead:
+        if self._drafts is None or not rows.reads_ahead:
             return [[] for _ in lines]
-        hopes = math.ceil(sum(line.guesses for _, line in lines) / len(lines))
+        # A beam of several lines changes parents at every token: what is read ahead of one would be
+        # dropped with it.
+        may = [g.grow.guess and not (g.is_beam and len(g.live) > 1) for g, _ in lines]
+        hopes = math.ceil(
+            sum(line.guesses for (_, line), able in zip(lines, may, strict=True) if able)
+            / len(lines)
+        )
         device = self.student.model.device.type
         most = min(hopes, _MOST_AHEAD.get(device, 64) // len(rows) - 1)
         guesses: list[list[int]] = []
-        for group, line in lines:
+        for (group, line), able in zip(lines, may, strict=True):
             # What is read ahead needs a position of its own.
             left = left_of(group.grow, group.start, line) - 1
-            count = min(most, line.guesses, left) if group.grow.guess else 0
+            count = min(most, line.guesses, left) if able else 0
             guesses.append(self._drafts.guess(_written(group, line), count))
         return guesses
 
@@ -463,17 +487,43 @@ class Engine:
             line.guessed(place + 1, len(guessed))
         return place + 1
 
-    def _ranked(self, group: Group, choices: Choices) -> list[Ranked]:
-        """Return the likeliest ways to write a beam's live lines on, within its margin."""
+    def _follow(
+        self, group: Group, guessed: Guess, choices: Choices
+    ) -> tuple[list[Ranked], int]:
+        """Write a beam's only line on while it goes one way, and that is what was guessed.
+
+        Returns the ways from there, ranked, and how many tokens each of its rows keeps.
+        """
+        ranked = self._ranked(group, choices, 0)
+        written = 1
+        for place, token in enumerate(guessed, 1):
+            if len(ranked) != 1 or ranked[0][2] != token:
+                break
+            (line,) = group.live
+            self._push(group, line, *ranked[0][2:])
+            if line.done:
+                ranked = []
+                break
+            ranked = self._ranked(group, choices, place)
+            written += 1
+        for line in group.live if guessed else []:
+            line.guessed(written, len(guessed))
+        return ranked, written
+
+    def _ranked(self, group: Group, choices: Choices, read: int) -> list[Ranked]:
+        """Return the likeliest ways to write a beam's live lines on, within its margin.
+
+        `read` is the place in what the lines have just read that they are written on from.
+        """
         done = [line for line in group.lines if line.done]
         width = int(min(group.grow.width, self._limit))
         before = np.array([line.logprob for line in group.live])
-        costs_L_K = -(before[:, None] + choices.logprobs_L_T_K[:, 0])
+        costs_L_K = -(before[:, None] + choices.logprobs_L_T_K[:, read])
         # Stable, so that equal ways are ranked alike in whatever rows they lie.
         order = np.argsort(costs_L_K, axis=None, kind="stable")[: width - len(done)]
         ranked = []
         for number, place in zip(*np.unravel_index(order, costs_L_K.shape), strict=True):
-            token, logprob = choices.take(number, 0, place)
+            token, logprob = choices.take(number, read, place)
             ranked.append((float(costs_L_K[number, place]), int(number), token, logprob))
         # A way that is done may be the likeliest, so that it sets the bar too.
         bar = min([ranked[0][0], *(-line.logprob for line in done)]) + group.grow.margin
@@ -485,19 +535,19 @@ class Engine:
         numbers = [number for _, number, *_ in ranked]
         childless = [p.row for n, p in enumerate(parents) if n not in numbers]
         twins = [parents[number].row for at, number in enumerate(numbers) if number in numbers[:at]]
-        rows = iter(self._copies(twins, childless, len(parents[0].ids) + 1))
+        rows = iter(self._copies(twins, childless, group.columns))
         group.lines = [line for line in group.lines if line.done]
         for at, (_, number, token, logprob) in enumerate(ranked):
-            row = next(rows) if number in numbers[:at] else parents[number].row
-            line = parents[number].fork(row)
-            self._push(group, line, token, logprob)
+            is_likeliest = number not in numbers[:at]
+            line = parents[number].fork(parents[number].row if is_likeliest else next(rows))
+            self._push(group, line, token, logprob, learns=is_likeliest)
             group.lines.append(line)
         group.most = max(group.most, len(group.lines))
 
     def _copies(self, source: Sequence[int], nearby: Sequence[int], written: int) -> list[int]:
         """Return a copy of each source row.
 
-        `nearby` rows differ from the sources in no more than the columns just written, and are
+        `nearby` rows differ from the sources in no more than the last `written` columns, and are
         overwritten first; then those that nobody uses; then there are more rows.
         """
         rows = self._rows
@@ -513,8 +563,10 @@ class Engine:
         made = rows.fork(fresh) if fresh else []
         return [to for to, _ in (*close, *idle)] + made
 
-    def _push(self, group: Group, line: Line, token: int, logprob: float) -> None:
-        if self._drafts is not None and not self._speller.ends(token):
+    def _push(
+        self, group: Group, line: Line, token: int, logprob: float, learns: bool = True
+    ) -> None:
+        if learns and self._drafts is not None and not self._speller.ends(token):
             self._drafts.learn(_written(group, line), token)
         self._speller.add(group.grow, group.start, line, token, logprob)
         # A line that only its step has ended keeps its row: it may be grown from there.

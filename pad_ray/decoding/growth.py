@@ -136,7 +136,7 @@ class Group:
 
     `queue` holds the places of ways that have no row yet, `lines` are in writing, `found` has what
     is done by place. A beam is one way until it is done, of `most` lines and `written` tokens so
-    far.
+    far; its rows differ in no more than the last `columns`.
     """
 
     grow: Grow
@@ -144,8 +144,9 @@ class Group:
     queue: deque[int]
     lines: list[Line] = field(default_factory=list)
     found: dict[int, Hypothesis] = field(default_factory=dict)
-    most: int = 0
+    most: int = 1
     written: int = 0
+    columns: int = 0
 
     @classmethod
     def of(cls, grow: Grow, start: Hypothesis) -> Group:
@@ -179,7 +180,7 @@ class Group:
         self.queue.extendleft(sorted({line.place for line in self.lines}, reverse=True))
         # Lines of a beam share what their common parents wrote.
         lost = self.written if self.is_beam else sum(len(line.logprobs) for line in self.lines)
-        self.lines, self.written = [], 0
+        self.lines, self.written, self.columns = [], 0, 0
         return lost
 
 
