@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pad_ray.base.config import Settings
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.flow.ledger import Ledger, Totals
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.pipeline.report import StageResult
 from pad_ray.synthesis import run as synthesis
 from pad_ray.synthesis.generation import TeacherStage
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.synthesis.run import Round

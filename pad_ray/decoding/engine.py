@@ -487,9 +487,7 @@ class Engine:
             line.guessed(place + 1, len(guessed))
         return place + 1
 
-    def _follow(
-        self, group: Group, guessed: Guess, choices: Choices
-    ) -> tuple[list[Ranked], int]:
+    def _follow(self, group: Group, guessed: Guess, choices: Choices) -> tuple[list[Ranked], int]:
         """Write a beam's only line on while it goes one way, and that is what was guessed.
 
         Returns the ways from there, ranked, and how many tokens each of its rows keeps.

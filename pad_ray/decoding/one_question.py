@@ -16,7 +16,11 @@ from pad_ray.decoding.solver import Solution, Solver
 def ask(settings: AskSettings) -> Solution:
     """Answer the question and print program and answer."""
     with Solver.from_pretrained(
-        settings.student, scorers=settings.scorers, precision=settings.precision
+        settings.student,
+        limits=settings.sandbox.limits(),
+        modules=settings.sandbox.modules,
+        scorers=settings.scorers,
+        precision=settings.precision,
     ) as solver:
         solution = solver.solve(settings.question, settings=search_settings(settings))
     console = Console()

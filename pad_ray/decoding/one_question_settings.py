@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.verifiers.settings import ScorerSettings
 
@@ -21,5 +22,7 @@ class AskSettings(SearchSettings):
     """Number format of the weights."""
     scorers: ScorerSettings = ScorerSettings()
     """Where the judges of steps come from."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Limits of one program's run."""
     show_tree: bool = Field(False)
     """Print every step that was proposed, how it was judged and why it lost."""

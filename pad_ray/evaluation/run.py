@@ -22,6 +22,7 @@ from rich.table import Table
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.intervals import mean_interval
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
 from pad_ray.decoding.solver import Solution, Solver
@@ -37,7 +38,6 @@ from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES, load_student
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.step_accounting import step_metrics

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.base.fields import Input, Runtime
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.flow.failures import RetrySettings
 from pad_ray.flow.inputs import stage_input
 from pad_ray.students.files import model_input
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.tasks import Split
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.verifiers.settings import ScorerSettings

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.verifiers.settings import ScorerSettings
 
 

@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from pad_ray.base.errors import ResourceError
 from pad_ray.base.records import Outcome
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.flow.ledger import LedgerLike, note_rows
 from pad_ray.programs.canonical import near_key, program_key
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Sandbox, SandboxError
-from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
+from pad_ray.synthesis.judge_settings import Rule
 from pad_ray.synthesis.reasons import CUT_SHORT, UNJUDGED, is_cut, reason_of
 from pad_ray.synthesis.step_accounting import record_steps
 from pad_ray.tasks import Task, answers_equal_rounded

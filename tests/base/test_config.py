@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from pad_ray.base.config import Job, Settings, parse_settings, root_cause, validate
 from pad_ray.base.errors import ConfigError, DataError, PadError, TeacherError
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.one_question_settings import AskSettings
 from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.pipeline.settings import PipelineSettings
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.training.settings import TrainingSettings
 

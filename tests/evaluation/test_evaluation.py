@@ -14,6 +14,7 @@ import pytest
 
 from pad_ray.base.config import root_cause, validate
 from pad_ray.base.errors import ConfigError, FailuresError, ResourceError, StudentError
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.evaluation.run import (
@@ -29,7 +30,7 @@ from pad_ray.flow.ledger import Ledger
 from pad_ray.sandbox import Outcome, Sandbox, SandboxError
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
-from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
+from pad_ray.synthesis.judge_settings import Rule
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, iter_problems

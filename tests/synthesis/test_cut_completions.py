@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from pad_ray.base.records import Problem, problem_id
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import COMPLETED_SCHEMA
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.reasons import CUT_SHORT, REASONS, remedy
 from pad_ray.tasks import get_task

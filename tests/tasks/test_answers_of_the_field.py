@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import COMPLETED_SCHEMA
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.tasks import Task, get_task, iter_problems
 

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from pad_ray.base.config import Settings
 from pad_ray.base.fields import Input, Runtime
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.flow.inputs import stage_input
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.student_settings import SamplingSettings

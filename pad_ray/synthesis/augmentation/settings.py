@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.fields import Input, Runtime
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.storage import locate_all
 from pad_ray.base.weights import check_kinds
 from pad_ray.flow.failures import FailureLimitSettings
 from pad_ray.flow.inputs import stage_input
 from pad_ray.synthesis.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.teachers.endpoint.settings import EndpointSettings
 
 __all__ = ["AugmentationRun", "AugmentationSettings"]

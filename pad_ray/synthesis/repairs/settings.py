@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.fields import Input, Runtime
+from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.inputs import stage_input
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.repairs.injections.kinds import INJECTIONS, check_weights
 
 
