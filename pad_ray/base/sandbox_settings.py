@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib.util import find_spec
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.base.fields import Runtime
@@ -26,6 +27,18 @@ class SandboxSettings(Settings):
     """Layers without which nothing runs, besides seccomp: landlock, unprivileged_user."""
     modules: tuple[str, ...] = ()
     """What programs may import besides parts of the standard library: sympy, dateutil, numpy."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            self.limits()
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("Limits.")) from None
+        # The sandbox itself loads them at the first program that names one, far into a run.
+        for name in self.modules:
+            if find_spec(name.partition(".")[0]) is None:
+                raise ValueError(f"modules: no package '{name}' is installed here")
+        return self
 
     def limits(self) -> Limits:
         """Return the limits as the sandbox takes them."""

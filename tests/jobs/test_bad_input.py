@@ -118,6 +118,8 @@ CASES = [
     ("synthesize", f"{COINS} --out out --samples many", "samples: "),
     ("synthesize", f"{COINS} --out out --sandbox.wall_s -1", "sandbox.wall_s: "),
     ("synthesize", f"{COINS} --out out --sandbox.colour 1", "sandbox.colour"),
+    ("synthesize", f"{COINS} --out out --sandbox.cpu_s 1e-6", "sandbox: cpu_s must be a number"),
+    ("synthesize", f"{COINS} --out out --sandbox.modules [nope]", "no package 'nope' is installed"),
     ("synthesize", f"{COINS} --out out --split held_out", "split"),
     ("synthesize", f"{COINS} --out out --size 1", "size is 1"),
     ("synthesize", f'{COINS} --out out --faults {{"typo":0.1}}', "faults: unknown fault 'typo'"),
