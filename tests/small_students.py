@@ -77,18 +77,19 @@ def taught(size: str, loss: float = 0.02, seed: int = 0) -> Student:
     return train_on([example(rng) for _ in range(600)], size, loss, seed)
 
 
-def misreading(seed: int = 0) -> Student:
-    """Return a scratch student that knows the form and mostly copies a number wrongly.
+def misreading(seed: int = 0, share: float = 0.7) -> Student:
+    """Return a scratch student that knows the form and in this share copies a number wrongly.
 
     It learns that from its examples: where training stops differs between machines.
     """
     rng = random.Random(seed)
-    return train_on([misread(example(rng), rng) for _ in range(600)], "scratch:tiny", 0.05, seed)
+    examples = [misread(example(rng), rng, share) for _ in range(600)]
+    return train_on(examples, "scratch:tiny", 0.05, seed)
 
 
-def misread(example: Example, rng: random.Random) -> Example:
-    """Return an example whose program mostly begins with a wrong number, but for the careful."""
-    if example.question.split()[0] in CAREFUL or rng.random() > 0.7:
+def misread(example: Example, rng: random.Random, share: float) -> Example:
+    """Return an example whose program begins with a wrong number, but for the careful's."""
+    if example.question.split()[0] in CAREFUL or rng.random() > share:
         return example
     first = int(re.findall(r"\d+", example.question)[0])
     wrong = example.program.replace(f" = {first}\n", f" = {first % 9 + 1}\n", 1)
