@@ -21,7 +21,16 @@ from pad_ray.base.errors import ResourceError
 from pad_ray.decoding.engine import Engine
 from pad_ray.decoding.growth import Grow, Growth
 from pad_ray.decoding.hypothesis import Hypothesis
-from pad_ray.decoding.search import Open, Request, Run, Search, Trail, Verify, with_scores
+from pad_ray.decoding.search import (
+    Ahead,
+    Open,
+    Request,
+    Run,
+    Search,
+    Trail,
+    Verify,
+    with_scores,
+)
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.decoding.strategies import STRATEGIES, Strategy
 from pad_ray.programs.extraction import extract_program
@@ -32,9 +41,12 @@ from pad_ray.verifiers.base import Candidate, StepScorer
 _log = logging.getLogger(__name__)
 
 # Scorers cost less a program in a batch: they are asked once so many rows wait for them, or one
-# search has waited for about as many ticks as a step has tokens. Programs are run at once.
+# search has waited for about as many ticks as a step has tokens. Programs are run at once. A search
+# that is written on meanwhile is to have its judgement by the time that its next step is there.
 _IDLE_SHARE = 0.9
-_PATIENCE_TICKS = {Verify: 12, Run: 2}
+_PATIENCE_TICKS = {Verify: 12, Ahead: 3, Run: 2}
+# In place of what would have been written ahead.
+_NOTHING = object()
 # How long a step may wait for scorers and the sandbox where nothing else is to be done.
 _WAIT_S = 0.05
 
@@ -44,7 +56,8 @@ class Job:
     """One search: its trail, and where it stands.
 
     `truncated` says that its budget or its deadline ended it, `error` what did if nothing else
-    should have. `held` are the hypotheses that it may grow next.
+    should have. `held` are the hypotheses that it may grow next. `judged` and `grown` are the
+    parts of the answer to `Ahead`, as they come.
     """
 
     number: int
@@ -56,6 +69,8 @@ class Job:
     search: Search | None = None
     request: Request | None = None
     growth: Growth | None = None
+    judged: Sequence[Hypothesis] | None = None
+    grown: Any = None
     held: list[Hypothesis] = field(default_factory=list)
     admitted: float = math.inf
     asked: int = 0
@@ -71,6 +86,20 @@ class Job:
     @property
     def settings(self) -> SearchSettings:
         return self.trail.settings
+
+    @property
+    def to_grow(self) -> Grow | None:
+        """What it wants written, or has in writing."""
+        if isinstance(self.request, Ahead):
+            return self.request.grow if self.grown is None else None
+        return self.request if isinstance(self.request, Grow) else None
+
+    @property
+    def to_judge(self) -> Verify | Run | None:
+        """What scorers and sandbox are to say."""
+        if isinstance(self.request, Ahead):
+            return self.request.verify if self.judged is None else None
+        return self.request if isinstance(self.request, Verify | Run) else None
 
     @property
     def tokens(self) -> int:
@@ -185,8 +214,10 @@ class Scheduler:
             job.truncated = True
             found = [self.engine.cut(group) for group in job.growth.groups]
             self._stopped.append(job.growth)
-            self._resume(job, found)
-        elif isinstance(job.request, Grow):
+            self._take_grown(job, found)
+        elif isinstance(job.request, Ahead):
+            self._take_grown(job, _NOTHING)
+        elif job.to_grow is not None:
             self._refuse(job)
 
     def _refuse(self, job: Job) -> None:
@@ -215,12 +246,39 @@ class Scheduler:
             job.held = [root]
             self._resume(job, None)
 
-    def _resume(self, job: Job, answer: Any) -> None:
-        """Send a search its answer and take its next request, or end it."""
-        assert job.search is not None
+    def _take_grown(self, job: Job, found: Any) -> None:
+        """Answer a search by what was written for it."""
         if job.growth is not None:
             job.spent += job.growth.written
             job.growth = None
+        if isinstance(job.request, Ahead):
+            # What has been written already stays, whatever its budget.
+            job.grown = found if job.grown is None else job.grown
+            self._resume_ahead(job)
+        else:
+            self._resume(job, found)
+
+    def _take_judged(self, job: Job, answer: Any) -> None:
+        """Answer a search by what scorers or sandbox say."""
+        if isinstance(job.request, Ahead):
+            job.judged = answer
+            try:
+                job.request.on_judged(answer)
+            except Exception as error:
+                self._fail(job, error)
+                return
+            self._resume_ahead(job)
+        else:
+            self._resume(job, answer)
+
+    def _resume_ahead(self, job: Job) -> None:
+        if job.judged is not None and job.grown is not None:
+            self._resume(job, (job.judged, None if job.grown is _NOTHING else job.grown))
+
+    def _resume(self, job: Job, answer: Any) -> None:
+        """Send a search its answer and take its next request, or end it."""
+        assert job.search is not None
+        job.judged = job.grown = None
         job.ending = job.ending or job.is_over(time.monotonic())
         job.asked = self._ticks
         try:
@@ -232,6 +290,8 @@ class Scheduler:
         else:
             if job.ending and isinstance(job.request, Grow | Open):
                 self._refuse(job)
+            elif job.ending and isinstance(job.request, Ahead):
+                job.grown = _NOTHING
 
     def _close(self, job: Job) -> None:
         """Have the answer's program run where it was not yet, and end the search."""
@@ -273,20 +333,30 @@ class Scheduler:
             self._take_answers()
             for job in [job for job in self._jobs if isinstance(job.request, Open)]:
                 self._open(job)
-            if any(isinstance(job.request, Open) for job in self._jobs):
+            for job in [job for job in self._jobs if self._is_unjudged(job)]:
+                self._take_judged(job, _to_verify(job))
+            if any(isinstance(job.request, Open) or self._is_unjudged(job) for job in self._jobs):
                 continue
             if self._asked is None:
                 self._ask()
             if self._asked is None or not self._wait(self._asked):
                 return
 
+    def _is_unjudged(self, job: Job) -> bool:
+        """Tell whether a search wants to be judged by none of the scorers that there are."""
+        weights = job.settings.weights
+        return isinstance(job.to_judge, Verify) and not any(
+            getattr(weights, name) > 0 for name in self._scorers
+        )
+
     def _wait(self, asked: Future[Any]) -> bool:
         """Wait for scorers and sandbox as long as that delays nobody; tell whether they answered.
 
         What they answer within a tick's time goes on together with the others.
         """
-        busy = self.engine.at_work or any(isinstance(job.request, Grow) for job in self._jobs)
-        wait([asked], self._tick_s if busy else _WAIT_S)
+        busy = self.engine.at_work or any(job.to_grow is not None for job in self._jobs)
+        if any(job.to_judge is not None and job.to_grow is None for job in self._jobs):
+            wait([asked], self._tick_s if busy else _WAIT_S)
         return asked.done()
 
     def _take_answers(self) -> None:
@@ -302,11 +372,11 @@ class Scheduler:
                 (job.trail.outcome,) = answer
                 self._end(job)
             else:
-                self._resume(job, answer)
+                self._take_judged(job, answer)
 
     def _ask(self) -> None:
         """Ask scorers and sandbox for all that wait for them, where that is enough to pay."""
-        jobs = [job for job in self._jobs if isinstance(job.request, Verify | Run)]
+        jobs = [job for job in self._jobs if job.to_judge is not None]
         if not jobs:
             return
         late = any(self._ticks - job.asked >= _PATIENCE_TICKS[type(job.request)] for job in jobs)
@@ -325,7 +395,7 @@ class Scheduler:
             (Run, self._run),
         )
         for kind, answer in kinds:
-            asking = [job for job in jobs if isinstance(job.request, kind)]
+            asking = [job for job in jobs if isinstance(job.to_judge, kind)]
             found += _each(asking, answer)
         return found
 
@@ -367,15 +437,16 @@ class Scheduler:
 
     def _arrange(self) -> None:
         """Begin what searches want written, and let go of what none needs."""
-        fresh = [job for job in self._jobs if isinstance(job.request, Grow) and job.growth is None]
+        fresh = [job for job in self._jobs if job.to_grow is not None and job.growth is None]
         stopped, self._stopped = self._stopped, []
         engine = self.engine
-        if not (fresh or stopped or engine.may_begin or engine.is_sparse):
+        over = self.idle and engine.rows_in_use > 0
+        if not (fresh or stopped or over or engine.may_begin or engine.is_sparse):
             return
         starting = set(map(id, fresh))
         held = [h for job in self._jobs if id(job) not in starting for h in job.held]
         with self._timed("arrange"):
-            grows = [job.request for job in fresh if isinstance(job.request, Grow)]
+            grows = [job.to_grow for job in fresh if job.to_grow is not None]
             begun = engine.arrange(grows, stopped, held)
         for job, growth in zip(fresh, begun, strict=True):
             job.growth, job.held, job.streamed = growth, [], 0
@@ -389,7 +460,7 @@ class Scheduler:
             if growth.done:
                 found = [self.engine.results(group) for group in growth.groups]
                 job.held = [*growth.grow.keep, *(h for f in found for h in f if not h.finished)]
-                self._resume(job, found)
+                self._take_grown(job, found)
             elif growth.grow.stands and job.trail.on_settled is not None:
                 self._stream(job, growth)
 
@@ -436,8 +507,9 @@ def _each(jobs: Sequence[Job], answer: Callable[..., Sequence[Any]]) -> list[tup
 
 
 def _to_verify(job: Job) -> tuple[Hypothesis, ...]:
-    assert isinstance(job.request, Verify)
-    return job.request.hypotheses
+    request = job.to_judge
+    assert isinstance(request, Verify)
+    return request.hypotheses
 
 
 def _candidate(job: Job, hypothesis: Hypothesis) -> Candidate:

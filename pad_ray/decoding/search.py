@@ -42,6 +42,19 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """Score, and meanwhile write on what will be kept unless it is cut.
+
+    Answered by the judged hypotheses, and what was grown from them: None where the budget ended
+    before that began. `on_judged` hears of the former at once, in the scheduler's thread.
+    """
+
+    verify: Verify
+    grow: Grow
+    on_judged: Callable[[Sequence[Hypothesis]], None]
+
+
+@dataclass(frozen=True)
 class Run:
     """Execute programs' texts; answered by an outcome each."""
 
@@ -51,7 +64,7 @@ class Run:
 # Why a program lost that ended before its last token.
 OUT_OF_TOKENS = "ran out of tokens"
 
-Request: TypeAlias = Grow | Open | Verify | Run
+Request: TypeAlias = Grow | Open | Verify | Ahead | Run
 T = TypeVar("T")
 # A part of a search, with its result.
 Part: TypeAlias = Generator[Request, Any, T]

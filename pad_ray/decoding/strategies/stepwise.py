@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis
 from pad_ray.decoding.search import (
     OUT_OF_TOKENS,
+    Ahead,
     Part,
     Search,
     Trail,
@@ -41,8 +42,12 @@ def stepwise(trail: Trail, root: Hypothesis) -> Search:
     """
     live: list[Hypothesis] = [root]
     finished: list[Hypothesis] = []
+    ahead: Proposed | None = None
     while live:
-        proposed, (judged,) = yield from _round(trail, live, finished, trail.settings.proposals)
+        found = yield from _round(
+            trail, live, finished, trail.settings.proposals, goes_ahead=True, ahead=ahead
+        )
+        proposed, (judged,), ahead = found.proposed, found.trees, found.ahead
         kept = _best_first(trail, [*finished, *judged])[: trail.settings.width]
         _note(trail, live, proposed, judged, kept)
         finished = [h for h in kept if h.finished]
@@ -62,7 +67,8 @@ def diverse(trail: Trail, root: Hypothesis) -> Search:
     while starts:
         first = starts == [root]
         wide = max(width, trail.settings.proposals) if first else trail.settings.proposals
-        proposed, judged = yield from _round(trail, starts, finished, wide, apart=not first)
+        found = yield from _round(trail, starts, finished, wide, apart=not first)
+        proposed, judged = found.proposed, found.trees
         kept = [h for tree in judged for h in _best_first(trail, tree)[: width if first else 1]]
         _note(trail, starts, proposed, [h for tree in judged for h in tree], kept)
         finished = _best_first(trail, finished + [h for h in kept if h.finished])
@@ -71,37 +77,75 @@ def diverse(trail: Trail, root: Hypothesis) -> Search:
     yield from _fall_back(trail, root, finished)
 
 
+@dataclass(frozen=True)
+class Round:
+    """A round of a search: what was proposed, by start, and what of it was judged, by tree.
+
+    `ahead` is what was proposed meanwhile below the only hypothesis that can go on.
+    """
+
+    proposed: Proposed
+    trees: list[list[Hypothesis]]
+    ahead: Proposed | None = None
+
+
 def _round(
     trail: Trail,
     starts: Sequence[Hypothesis],
     finished: Sequence[Hypothesis],
     width: int,
     apart: bool = False,
-) -> Part[tuple[Proposed, list[list[Hypothesis]]]]:
-    """Propose steps and judge them, and once more of them where none can go on.
+    goes_ahead: bool = False,
+    ahead: Proposed | None = None,
+) -> Part[Round]:
+    """Propose steps, unless that was done `ahead`, and judge them.
 
-    Returns what was proposed, by start, and by tree (`apart`: one a start) what was judged.
+    Where none can go on more of them are proposed, once. With `apart` each start is a tree. With
+    `goes_ahead` a hypothesis without rivals is written on while it is judged.
     """
     propose = _propose(trail, starts, width)
-    proposed = yield propose
-    trees, flat = yield from _judged(proposed, finished, apart)
+    proposed = (yield propose) if ahead is None else ahead
+    trees = _trees(proposed, finished, apart)
+    flat = [h for tree in trees for h in tree]
+    if goes_ahead and len(flat) == 1 and not finished and _may_go_ahead(trail, flat[0]):
+        judged, ahead = yield from _judged_ahead(trail, flat[0], width)
+        if not is_cut(judged):
+            return Round(proposed, [[judged]], ahead)
+        trees = [[judged]]
+    else:
+        trees = yield from _judge(trees)
+    flat = [h for tree in trees for h in tree]
     if not flat or _answers(finished) or any(not is_cut(h) for h in flat):
-        return proposed, trees
+        return Round(proposed, trees)
     _note(trail, starts, proposed, flat, [])
     proposed = yield replace(propose, width=_wider(width), margin=math.inf)
     trail.notes["dead_end"] = "wider"
-    trees, _ = yield from _judged(proposed, finished, apart)
-    return proposed, trees
+    trees = yield from _judge(_trees(proposed, finished, apart))
+    return Round(proposed, trees)
 
 
-def _judged(
-    proposed: Proposed, finished: Sequence[Hypothesis], apart: bool
-) -> Part[tuple[list[list[Hypothesis]], list[Hypothesis]]]:
-    if apart:
-        trees = yield from _judge([[below] for below in proposed], [])
-    else:
-        trees = yield from _judge([proposed], finished)
-    return trees, [h for tree in trees for h in tree]
+def _may_go_ahead(trail: Trail, hypothesis: Hypothesis) -> bool:
+    # Where a budget ends must not depend on what was written in vain.
+    return not hypothesis.finished and trail.settings.budget_tokens is None
+
+
+def _judged_ahead(
+    trail: Trail, hypothesis: Hypothesis, width: int
+) -> Part[tuple[Hypothesis, Proposed | None]]:
+    """Judge the only hypothesis of a round, and propose what follows it meanwhile."""
+
+    def offer(judged: Sequence[Hypothesis]) -> None:
+        if not is_cut(judged[0]):
+            _offer(trail, [], judged)
+
+    propose = _propose(trail, [hypothesis], width)
+    (judged,), grown = yield Ahead(Verify((hypothesis,)), propose, offer)
+    if grown is None:
+        return judged, None
+    # They have grown from the steps as they were before these were judged.
+    count = len(judged.steps)
+    below = [replace(h, steps=(*judged.steps, *h.steps[count:])) for h in grown[0]]
+    return judged, [below]
 
 
 def _wider(width: int) -> int:
@@ -136,24 +180,29 @@ def _propose(trail: Trail, live: Sequence[Hypothesis], width: int) -> Grow:
     )
 
 
-def _judge(
-    trees: Sequence[Proposed], finished: Sequence[Hypothesis]
-) -> Part[list[list[Hypothesis]]]:
-    """Return each tree's proposals that can go on, judged; of those that are the same, one."""
-    known = {key_of(h) for h in finished}
-    unique: list[list[Hypothesis]] = []
-    for tree in trees:
+def _trees(
+    proposed: Proposed, finished: Sequence[Hypothesis], apart: bool
+) -> list[list[Hypothesis]]:
+    """Return each tree's proposals, the likeliest first; of those that are the same, one."""
+    known = set() if apart else {key_of(h) for h in finished}
+    trees: list[list[Hypothesis]] = []
+    for tree in [[below] for below in proposed] if apart else [proposed]:
         seen = set(known)
         likeliest = sorted((h for below in tree for h in below), key=lambda h: -h.logprob)
-        unique.append([])
+        trees.append([])
         for hypothesis in likeliest:
             if (key := key_of(hypothesis)) not in seen:
                 seen.add(key)
-                unique[-1].append(hypothesis)
+                trees[-1].append(hypothesis)
+    return trees
+
+
+def _judge(trees: Sequence[Sequence[Hypothesis]]) -> Part[list[list[Hypothesis]]]:
+    """Return the trees with all judged that can go on."""
     # What ran out of tokens is no program to judge, and no answer.
-    whole = [h for tree in unique for h in tree if not h.truncated]
+    whole = [h for tree in trees for h in tree if not h.truncated]
     judged = iter((yield Verify(tuple(whole))) if whole else ())
-    return [[h if h.truncated else next(judged) for h in tree] for tree in unique]
+    return [[h if h.truncated else next(judged) for h in tree] for tree in trees]
 
 
 def _note(
