@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pad_ray.programs.canonical import parse_program
 from pad_ray.programs.typography import without_texts
 
-__all__ = ["Part", "answer_text", "is_python", "parts_of", "repl_code"]
+__all__ = ["Part", "answer_text", "is_python", "parts_of", "repl_code", "turn_text", "unnumbered"]
 
 # (what opens, what closes) a reasoning draft: DeepSeek, Qwen and most others, Magistral, Kimi,
 # Seed, OpenThoughts, Cohere, and gpt-oss, whose channels end in a message of another.
@@ -45,7 +45,8 @@ _END = re.compile(
 _MARKS = re.compile(
     r"<\|python_tag\|>|</?(?:code|python|answer|solution|response|program|output|execute|result"
     r"|final|final_answer|tool_code)>|\[/?PYTHON\]|<\|(?:im_start|assistant|message|start|channel)"
-    r"\|>(?:assistant|final)?|<\|start_header_id\|>\w*<\|end_header_id\|>",
+    r"\|>(?:assistant|final)?|</?(?:tool_call|function_call|(?:execute|run)_\w+|ipython|py)>"
+    r"|<\|start_header_id\|>\w*<\|end_header_id\|>",
     re.IGNORECASE,
 )
 _QUOTES = "\"'`"
@@ -79,6 +80,8 @@ _PYTHON = frozenset(
     }
 )
 _PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.|In \[\d*\]:|\.{3,}:)(?: |$)", re.MULTILINE)
+_NUMBERED = re.compile(r"[ \t]*(\d{1,4})(?:[ \t]*[.:|)]|[ \t]|$)(.*)")
+_FAILED = re.compile(r"[ \t]*(?:Traceback \(most recent call last\)|\w*(?:Error|Exception)\b)")
 _REPL = re.compile(r"^[ \t]*(?:>>> |In \[\d*\]: )", re.MULTILINE)
 
 
@@ -274,6 +277,16 @@ def is_python(part: Part) -> bool:
     return part.fenced and (part.language in _PYTHON or _REPL.search(part.text) is not None)
 
 
+def unnumbered(code: str) -> str | None:
+    """Return code without the numbers that count its lines; None where they do not."""
+    lines = [line for line in code.split("\n") if line.strip()]
+    found = [_NUMBERED.match(line) for line in lines]
+    counted = [int(one[1]) for one in found if one is not None]
+    if len(counted) < 2 or counted != list(range(counted[0], counted[0] + len(lines))):
+        return None
+    return textwrap.dedent("\n".join(one[2] for one in found if one is not None))
+
+
 def repl_code(text: str) -> str | None:
     """Return what was typed at a Python prompt, without its output; None if nothing was."""
     if not _REPL.search(text):
@@ -282,7 +295,16 @@ def repl_code(text: str) -> str | None:
 
 
 def _typed(text: str) -> Iterator[str]:
+    command: list[str] = []
     for line in text.split("\n"):
         found = _PROMPT.match(line)
-        if found:
-            yield line[found.end() :]
+        if found is None:
+            if _FAILED.match(line):
+                # What failed left nothing behind; it is typed again below.
+                command = []
+            continue
+        if _REPL.match(line):
+            yield from command
+            command = []
+        command.append(line[found.end() :])
+    yield from command

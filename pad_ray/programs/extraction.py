@@ -31,6 +31,7 @@ from pad_ray.programs.documents import (
     parts_of,
     repl_code,
     turn_text,
+    unnumbered,
 )
 from pad_ray.programs.returns import returns_value, with_return
 from pad_ray.programs.scripts import ENTRY, Program, assembled, entry_of, in_function
@@ -55,6 +56,9 @@ _CORRECTS = re.compile(
     r"|updated?|rewritten|final|better|mistake|wrong|sorry|apolog\w+|should (?:be|have))\b",
     re.IGNORECASE,
 )
+_SAYS_CODE = re.compile(r"\bdef |\bprint\(|=")
+_JSON = json.JSONDecoder(strict=False)
+_IN_LINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _IS_RIGHT = re.compile(r"\b(?:correct(?:ed|ly)?|fixed|right)\b", re.IGNORECASE)
 _USES = re.compile(
     r"\b(?:us(?:e|ing|age)|example|test(?:s|ed|ing)?|verify|check"
@@ -77,6 +81,13 @@ class _Block:
     chunks: tuple[Chunk, ...]
     lead: str
     fenced: bool
+
+    @property
+    def is_use(self) -> bool:
+        """Whether the line above says so, or a heading right above that line."""
+        *above, last = [line for line in self.lead.split("\n") if line.strip()][-2:] or [""]
+        heading = above and re.match(r"[ \t]*(?:#|\*\*)|.*:[*]*[ \t]*$", above[0])
+        return _USES.search(f"{above[0]}\n{last}" if heading else last) is not None
 
 
 @dataclass
@@ -106,6 +117,13 @@ class _Reading:
             joined = [*self.chunks, *block.chunks]
             self._set(joined, assembled(joined))
 
+    def needs(self, block: _Block) -> bool:
+        """Tell code that goes on from values above: a "Question 2" is then the same problem's."""
+        if any(entry_of(chunk) for chunk in block.chunks):
+            return False
+        values = [chunk for chunk in (*self.above, *self.chunks) if not chunk.is_definition]
+        return bool(free(block.chunks) & _offered(values))
+
     def _set(self, chunks: list[Chunk], program: Program | None) -> None:
         known = set(map(id, self.above))
         self.above += [chunk for chunk in chunks if id(chunk) not in known]
@@ -116,7 +134,8 @@ class _Reading:
         if now is None:
             return not any(chunk.is_definition for chunk in self.chunks) or later.own_entry
         if now.clarity < 3 and not (now.own_entry or later.own_entry):
-            return False
+            # Lines of mathematics may stand above a script; a notebook's cells need each other.
+            return (now.clarity, later.clarity) == (1, 3) and not block.is_use
         if _CONTRASTS.search(block.lead) and not _IS_RIGHT.search(block.lead):
             return False
         if _CORRECTS.search(block.lead) and later.clarity >= 2:
@@ -125,7 +144,7 @@ class _Reading:
             return False
         if later.own_entry:
             return True
-        return not now.own_entry and not _USES.search(block.lead)
+        return not now.own_entry and not block.is_use
 
     def _goes_on(self, block: _Block, asked: set[str], alone: Program | None) -> bool:
         now = self.program
@@ -147,7 +166,7 @@ class _Reading:
         variables = {
             name for chunk in self.chunks if not chunk.is_definition for name in chunk.offers
         }
-        return bool(asked & variables) and not _USES.search(block.lead)
+        return bool(asked & variables) and not block.is_use
 
 
 def _offered(chunks: Sequence[Chunk]) -> set[str]:
@@ -163,33 +182,50 @@ def extract_program(completion: str) -> str | None:
     text = _tidy(completion[:MAX_COMPLETION_CHARS])
     if (plain := _plain(text)) is not None:
         return plain
-    text = text if parse_program(text) is not None else turn_text(answer_text(text))
+    text = text if parse_program(text) is not None else _called(turn_text(answer_text(text)))
     parts = parts_of(text) if chunks_of(text) is None else [Part(text)]
     for chosen in _choices(parts):
         reading = _read(chosen)
         if reading.program is not None:
             return reading.program.text
-    return _broken(parts)
+    return _broken(parts) or _in_line(parts)
 
 
 def _tidy(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    if text.lstrip().startswith("{"):
-        text = _in_json(text) or text
+    text = _called(text)
     if "\n" not in text.strip() and "\\n" in text and parse_program(text) is None:
         # Escaped once too often.
         text = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
     return text
 
 
+def _called(text: str) -> str:
+    """Return the code of a text that is JSON, or the text."""
+    return (_in_json(text) if text.lstrip().startswith("{") else None) or text
+
+
 def _in_json(text: str) -> str | None:
-    """Return the code of an answer in JSON, as `{"code": "..."}`."""
+    """Return the code of an answer or a tool's call in JSON, as `{"code": "..."}`, at any depth."""
+    waiting: list[object] = [text]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            inner = list(value.values()) if isinstance(value, dict) else value
+            waiting += reversed(inner)
+        elif isinstance(value, str) and (found := _parsed(value)) is not None:
+            waiting.append(found)
+        elif isinstance(value, str) and value is not text and _SAYS_CODE.search(value):
+            return value
+    return None
+
+
+def _parsed(text: str) -> object:
+    """Return the object or list in JSON that a text begins with, or None."""
     try:
-        row = json.loads(text)
+        return _JSON.raw_decode(text.lstrip())[0] if text.lstrip()[:1] in ("{", "[") else None
     except (ValueError, RecursionError):
         return None
-    texts = [value for value in row.values() if isinstance(value, str)]
-    return next((one for one in texts if re.search(r"\bdef |\bprint\(|=", one)), None)
 
 
 def _plain(text: str) -> str | None:
@@ -206,21 +242,24 @@ def _choices(parts: list[Part]) -> Iterator[list[Part]]:
     fenced = [part for part in parts if part.fenced and not is_python(part)]
     yield [part for part in parts if part not in fenced]
     if fenced:
-        yield [Part(part.text, True, "python") if part.fenced else part for part in parts]
+        yield [Part(_called(part.text), True, "python") if part.fenced else part for part in parts]
 
 
 def _read(parts: list[Part]) -> _Reading:
     reading = _Reading()
-    lead, blocks = "", 0
+    lead, blocks, asked_again = "", 0, False
     for number, part in enumerate(parts):
         for item in _items(part, number == 0, reading):
             if isinstance(item, str):
-                if reading.seen_code and _NEXT_QUESTION.search(item):
-                    return reading
+                asked_again |= reading.seen_code and _NEXT_QUESTION.search(item) is not None
                 reading.seen_code = reading.seen_code or _DEF.search(item) is not None
                 lead = (lead + "\n" + item)[-_LEAD_CHARS:]
             else:
-                reading.add(_Block(tuple(item), lead, part.fenced))
+                block = _Block(tuple(item), lead, part.fenced)
+                if asked_again and not reading.needs(block):
+                    return reading
+                reading.add(block)
+                asked_again = False
                 reading.seen_code, lead, blocks = True, "", blocks + 1
                 if blocks == _MAX_BLOCKS:
                     return reading
@@ -229,9 +268,14 @@ def _read(parts: list[Part]) -> _Reading:
 
 def _items(part: Part, first: bool, reading: _Reading) -> Iterator[list[Chunk] | str]:
     """Yield the blocks of a part and the prose between them, in order."""
-    typed = repl_code(part.text)
-    code = _unindented(part.text.strip("\n")) if typed is None else typed
+    code = _unindented(part.text.strip("\n"))
+    # Prompts inside a docstring are examples.
+    example = ">>>" in code and chunk_of(code) is not None
+    typed = None if example else repl_code(part.text)
+    code = code if typed is None else typed
     whole = chunks_of(code)
+    if whole is None and (plain := unnumbered(code)) is not None:
+        code, whole = plain, chunks_of(plain)
     if whole is not None and not part.fenced and typed is None:
         yield from _unfenced(whole)
         return
@@ -344,6 +388,15 @@ def _broken(parts: list[Part]) -> str | None:
         if found := _DEF.search(part.text):
             return _block(part.text[found.start() :])
     return None
+
+
+def _in_line(parts: list[Part]) -> str | None:
+    """Return the program that code inside sentences is, where it shows a result."""
+    spans = [span for part in parts if not part.fenced for span in _IN_LINE.findall(part.text)]
+    chunks = [chunk for span in spans[:_MAX_BLOCKS] if (chunk := chunk_of(span.strip()))]
+    chunks = [chunk for chunk in chunks if chunk.nodes]
+    program = None if free(chunks) else assembled(chunks)
+    return program.text if program is not None and program.clarity == 3 else None
 
 
 def _block(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["is_print", "is_text", "shown_value"]
 
@@ -44,23 +44,35 @@ def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def shown_value(call: ast.Call, texts: frozenset[str] = frozenset()) -> ast.expr | None:
+def shown_value(call: ast.Call, given: Mapping[str, object] | None = None) -> ast.expr | None:
     """Return the value that a print is about: the last that is no text, else the last.
 
     Around values that only signs stand between, as in `f"{hours}:{minutes}"`, it is the whole.
-    `texts` are names known to hold text. None where nothing but written text is printed.
+    `given` are the names known to hold what is written down: such a number is what the question
+    gives, and no result beside one that is computed. None where only written text is printed.
     """
+    given = given or {}
     values: list[ast.expr] = []
     for arg in call.args:
         values += _values(arg.value if isinstance(arg, ast.Starred) else arg)
-    telling = [value for value in values if not _is_known_text(value, texts)]
-    found = telling or values
+    telling = [value for value in values if not _is_known_text(value, given)]
+    computed = [value for value in telling if not _is_given(value, given)]
+    found = computed or telling or values
     return found[-1] if found else None
 
 
-def _is_known_text(value: ast.expr, texts: frozenset[str]) -> bool:
+def _is_given(value: ast.expr, given: Mapping[str, object]) -> bool:
+    """Tell a written number, its name, and either as a format rounds it."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        if value.func.id != "round" or not value.args:
+            return False
+        value = value.args[0]
+    return isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id in given)
+
+
+def _is_known_text(value: ast.expr, given: Mapping[str, object]) -> bool:
     if isinstance(value, ast.Name):
-        return value.id in texts
+        return isinstance(given.get(value.id), str)
     return (
         isinstance(value, ast.Call)
         and isinstance(value.func, ast.Attribute)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pad_ray.programs.printing import is_print, is_text, shown_value
 
-__all__ = ["BLOCKS", "last_result", "own_nodes", "returns_value", "with_return"]
+__all__ = [
+    "BLOCKS",
+    "called_name",
+    "given_values",
+    "last_result",
+    "own_nodes",
+    "returns_value",
+    "with_return",
+]
 
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _SCOPES = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
@@ -66,11 +74,11 @@ def last_result(
     It is the last that prints a value; failing that one that prints a text on a condition, or the
     last statement where it is an expression with a value.
     """
-    texts = _texts(statements)
+    given = given_values(statements)
     for telling in (True, False):
         for at in reversed(range(len(statements))):
             for node in _statements([statements[at]]):
-                value = _result(node, printing, texts)
+                value = _result(node, printing, given)
                 if value is None or _is_check(value):
                     continue
                 conditional = node is not statements[at] and _has_branch(statements[at])
@@ -117,22 +125,42 @@ def _printed(node: ast.AST) -> ast.Call | None:
     return value if isinstance(value, ast.Call) and is_print(value) and value.args else None
 
 
-def _result(node: ast.stmt, printing: frozenset[str], texts: frozenset[str]) -> ast.expr | None:
+def _result(
+    node: ast.stmt, printing: frozenset[str], given: Mapping[str, object]
+) -> ast.expr | None:
     """Return the value that a statement prints, or None."""
     if (call := _printed(node)) is not None:
-        return shown_value(call, texts) or call.args[0]
+        return shown_value(call, given) or call.args[0]
     value = getattr(node, "value", None) if isinstance(node, ast.Expr) else None
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        return value if value.func.id in printing else None
-    return None
+    return value if value is not None and called_name(value) in printing else None
+
+
+def called_name(value: ast.expr | None) -> str | None:
+    """Return the name of the function that a call calls, and of a method `.NAME`."""
+    call = value.func if isinstance(value, ast.Call) else None
+    if isinstance(call, ast.Attribute):
+        return f".{call.attr}"
+    return call.id if isinstance(call, ast.Name) else None
 
 
 def _is_check(value: ast.expr) -> bool:
-    """Tell `solution() == 15`, printed to test and not to answer."""
+    """Tell `solution() == 15`, printed to test and not to answer, and words that depend on it."""
+    if isinstance(value, ast.IfExp):
+        return _is_test(value.test) and is_text(value.body) and is_text(value.orelse)
     return (
         isinstance(value, ast.Compare)
         and any(isinstance(side, ast.Constant) for side in value.comparators)
         and any(isinstance(node, ast.Call) for node in ast.walk(value))
+    )
+
+
+def _is_test(condition: ast.expr) -> bool:
+    """Tell `solution() == 15` alone: what a call gives beside what it should give."""
+    return (
+        isinstance(condition, ast.Compare)
+        and isinstance(condition.ops[0], ast.Eq)
+        and any(isinstance(side, ast.Call) for side in (condition.left, *condition.comparators))
+        and any(isinstance(side, ast.Constant) for side in (condition.left, *condition.comparators))
     )
 
 
@@ -161,18 +189,18 @@ def _is_empty(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass)
 
 
-def _texts(statements: Sequence[ast.stmt]) -> frozenset[str]:
-    """Return the variables that are only ever given written text."""
+def given_values(statements: Sequence[ast.stmt]) -> dict[str, object]:
+    """Return the variables that are only ever given a written text or number, with its value."""
     counts = Counter(_stored(statements))
-    return frozenset(
-        node.targets[0].id
+    return {
+        node.targets[0].id: node.value.value
         for node in own_nodes(statements)
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
         and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        and isinstance(node.value.value, str | int | float)
         and counts[node.targets[0].id] == 1
-    )
+    }
 
 
 def _stored(body: Iterable[ast.AST]) -> list[str]:
@@ -196,21 +224,21 @@ def _returning(
     at: int,
     printing: frozenset[str],
 ) -> str:
-    node, texts = statements[at], _texts(statements)
+    node, given = statements[at], given_values(statements)
     if isinstance(node, ast.Expr | ast.Return):
-        value = _result(node, printing, texts)
+        value = _result(node, printing, given)
         found = value if value is not None else node.value
         return text if found is None else _returned(text, function, node, found)
     shows = [
         (one, value)
         for one in _statements([node])
-        if (value := _result(one, printing, texts)) is not None
+        if (value := _result(one, printing, given)) is not None
     ]
     ends = set(map(id, _ends([node])))
     if _always_ends([node], {id(one) for one, _ in shows}) and all(id(s) in ends for s, _ in shows):
         # Every way through ends in one of them.
         return _edited(text, [(one, f"return {ast.unparse(value)}") for one, value in shows])
-    return _collected(text, function, printing, texts)
+    return _collected(text, function, printing, given)
 
 
 def _returned(text: str, function: ast.FunctionDef, node: ast.stmt, value: ast.expr) -> str:
@@ -228,14 +256,14 @@ def _returned(text: str, function: ast.FunctionDef, node: ast.stmt, value: ast.e
 
 
 def _collected(
-    text: str, function: ast.FunctionDef, printing: frozenset[str], texts: frozenset[str]
+    text: str, function: ast.FunctionDef, printing: frozenset[str], given: Mapping[str, object]
 ) -> str:
     """Keep what is printed in a variable, wherever that happens, and return it at the end."""
     names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     name = next(n for n in ("printed", *(f"printed_{i}" for i in range(99))) if n not in names)
     edits: list[tuple[ast.stmt, str]] = []
     for node in _statements(function.body):
-        value = _result(node, printing, texts)
+        value = _result(node, printing, given)
         if value is not None and not (is_text(value) and _is_plain(node, function)):
             put = "return" if isinstance(node, ast.Return) else f"{name} ="
             edits.append((node, f"{put} {ast.unparse(value)}"))

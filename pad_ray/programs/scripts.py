@@ -25,7 +25,13 @@ from pad_ray.programs.chunks import (
     renamed,
 )
 from pad_ray.programs.printing import is_print, is_text, shown_value
-from pad_ray.programs.returns import last_result, returns_value, with_return
+from pad_ray.programs.returns import (
+    called_name,
+    given_values,
+    last_result,
+    returns_value,
+    with_return,
+)
 
 __all__ = ["ENTRY", "Program", "assembled", "entry_of", "in_function"]
 
@@ -35,6 +41,9 @@ _WORK = (ast.Assign, ast.AugAssign, ast.For, ast.While, ast.If, ast.With, ast.Tr
 _EXITS = frozenset({"exit", "quit", "_exit", "SystemExit"})
 # Such names see the module, whatever function they are called in.
 _MODULE_READERS = frozenset({"globals", "locals", "vars", "eval", "exec"})
+_COROUTINE = re.compile(r"\basync[ \t]+(?=def\b)|\bawait[ \t]+(?=[\w(])")
+_RUN = re.compile(r"\basyncio\.run\(")
+_BESIDE = re.compile(r"\basyncio\.(?!run\()|\basync[ \t]+(?:for|with)\b")
 _QUESTION = re.compile(r"#+[ \t]*(?:next )?(?:question|problem|exercise|task)\b", re.IGNORECASE)
 
 
@@ -67,6 +76,10 @@ class _Script:
             if not chunk.is_definition
             for node in chunk.nodes
         ]
+
+    @property
+    def given(self) -> dict[str, object]:
+        return given_values([node for _, node in self.statements])
 
 
 def assembled(chunks: Iterable[Chunk]) -> Program | None:
@@ -115,13 +128,21 @@ def _opened(chunks: Sequence[Chunk]) -> list[Chunk]:
     """Open main guards, read `sys.exit(main())` as `main()`, and make functions of lambdas."""
     found: list[Chunk] = []
     names: set[str] = set()
-    for chunk in chunks:
+    for chunk in _in_turn(chunks):
         for one in _without_guard(chunk):
             if all(is_code(node, names, alone=True) for node in one.nodes):
                 names |= one.binds
                 plain = _without_exit(_without_status(_as_function(one)))
                 found += [] if plain is None else [plain]
     return found
+
+
+def _in_turn(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+    """Return coroutines as functions, where nothing of theirs runs beside anything else."""
+    text = "\n".join(chunk.text for chunk in chunks)
+    if not _COROUTINE.search(text) or _BESIDE.search(text):
+        return chunks
+    return [chunk_of(_RUN.sub("(", _COROUTINE.sub("", chunk.text))) or chunk for chunk in chunks]
 
 
 def _without_guard(chunk: Chunk) -> list[Chunk]:
@@ -218,24 +239,35 @@ def _wants_arguments(args: ast.arguments) -> bool:
 
 
 def _printing(script: _Script) -> frozenset[str]:
-    """Return the functions that print a result and return none, also by way of each other."""
+    """Return the functions that print a result and return none, also by way of each other.
+
+    Methods are among them where the print is the last that they do, as `.NAME`.
+    """
     functions = {name: one for name, one in script.functions.items() if not returns_value(one)}
+    methods = [one for chunk in script.chunks for one in _methods(chunk.nodes[0])]
+    functions |= {f".{one.name}": one for one in methods if not returns_value(one)}
     found: frozenset[str] = frozenset()
     while True:
-        more = found | {name for name, one in functions.items() if _prints(one.body, found)}
+        more = found | {name for name, one in functions.items() if _prints(name, one.body, found)}
         if more == found:
             return found
         found = more
 
 
-def _prints(body: Sequence[ast.stmt], printing: frozenset[str]) -> bool:
+def _prints(name: str, body: Sequence[ast.stmt], printing: frozenset[str]) -> bool:
     """Tell a function whose result is what it prints; one that says "ok" has none."""
     at = last_result(body, printing)
-    node = None if at is None else body[at]
+    if at is None or (name.startswith(".") and at + 1 < len(body)):
+        return False
+    node = body[at]
     if not isinstance(node, ast.Expr):
-        return node is not None
-    called = getattr(getattr(node.value, "func", None), "id", None)
-    return is_print(node.value) or called in printing
+        return True
+    return is_print(node.value) or called_name(node.value) in printing
+
+
+def _methods(node: ast.stmt) -> list[ast.FunctionDef]:
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return [one for one in body if isinstance(one, ast.FunctionDef)]
 
 
 def _shows(body: Sequence[ast.stmt], printing: frozenset[str]) -> bool:
@@ -271,7 +303,7 @@ def _value(script: _Script, at: int) -> ast.expr | None:
     node = script.chunks[at].nodes[-1]
     value = node.value if isinstance(node, ast.Expr) else None
     if isinstance(value, ast.Call) and is_print(value):
-        return shown_value(value)
+        return shown_value(value, script.given)
     return value
 
 
@@ -344,16 +376,23 @@ def _of_driver(script: _Script, driver: int) -> Program | None:
     value = _value(script, driver)
     name = _called(script, value)
     node = script.chunks[driver].nodes[-1]
-    prints = not isinstance(node, ast.Expr) or is_print(node.value) or name in _printing(script)
+    shown = {name, called_name(value)} & _printing(script)
+    prints = not isinstance(node, ast.Expr) or is_print(node.value) or bool(shown)
     if name is not None:
         return _of_named(script, name, 3 if prints else 2)
     return _wrapped(script, driver, 3 if prints else 2)
 
 
 def _of_named(script: _Script, name: str, clarity: int) -> Program | None:
-    """Return the program whose entry is a function of another name."""
-    if ENTRY in {n for chunk in script.chunks for n in chunk.binds}:
-        return None
+    """Return the program whose entry is a function of another name.
+
+    A variable `solution` of the driver is left out; one inside a function stands in nobody's way.
+    """
+    taken = [chunk for chunk in script.chunks if ENTRY in chunk.offers]
+    if taken:
+        if ENTRY in _needs(script, {name}) or any(chunk.is_definition for chunk in taken):
+            return None
+        script = _Script(tuple(chunk for chunk in script.chunks if chunk not in taken))
     changed = _Script(tuple(renamed(chunk, name, ENTRY) for chunk in script.chunks))
     function = changed.functions.get(ENTRY)
     if function is None:
@@ -472,7 +511,12 @@ def _returning(chunk: Chunk, printing: frozenset[str]) -> Chunk:
     node = chunk.nodes[0]
     if isinstance(node, ast.FunctionDef) and node.name in printing:
         return chunk_of(with_return(chunk.text, node, printing - {node.name})) or chunk
-    return chunk
+    text = chunk.text
+    # From the last to the first, so that the lines of those above stay what they are.
+    for method in reversed(_methods(node)):
+        if f".{method.name}" in printing:
+            text = with_return(text, method, printing)
+    return chunk if text == chunk.text else chunk_of(text) or chunk
 
 
 def _wants_the_module(chunks: Sequence[Chunk]) -> bool:
@@ -491,7 +535,7 @@ def _beside(chunks: Sequence[Chunk], last: int, clarity: int) -> Program | None:
     node = chunks[last].nodes[-1]
     value = node.value if isinstance(node, ast.Expr) else None
     if isinstance(value, ast.Call) and is_print(value):
-        value = shown_value(value)
+        value = shown_value(value, _Script(tuple(chunks)).given)
     if value is None or is_text(value):
         return None
     above = [chunk.text.strip("\n") for at, chunk in enumerate(chunks) if at != last]
