@@ -1,21 +1,21 @@
 """Dates, times of day and lengths of time as answers write them; ISO 8601 among other forms.
 
 A date with slashes is month first, as the United States write it, but where that cannot be; one
-with full stops is day first. A moment at midnight is its date.
+with full stops is day first. A moment at midnight is its date, and UTC's is one without a zone.
 """
 
 from __future__ import annotations
 
 import re
 from calendar import month_name
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from fractions import Fraction
 
 __all__ = ["read_moment", "read_span", "read_time"]
 
 _CLOCK = r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?"
 _ISO = re.compile(
-    rf"(\d{{4}})[-/](\d{{1,2}})[-/](\d{{1,2}})(?:(?:T|\s+){_CLOCK}\s*(Z|[+-]00:?00)?)?", re.I
+    rf"(\d{{4}})[-/](\d{{1,2}})[-/](\d{{1,2}})(?:(?:T|\s+){_CLOCK}\s*(?:Z|[+-]00:?00)?)?", re.I
 )
 _SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _STOPS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -44,11 +44,9 @@ _SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 
 def read_moment(text: str) -> datetime | None:
     """Return the day, at midnight, or the moment that a plain text names; None where it is none."""
-    text = _WEEKDAY.sub("", text, count=1)
+    text = _WEEKDAY.sub("", text)
     if found := _ISO.fullmatch(text):
-        year, month, day, *clock, zone = found.groups()
-        moment = _moment(year, month, day, *clock)
-        return moment.replace(tzinfo=UTC) if moment and zone else moment
+        return _moment(*found.groups())
     if found := _SLASHES.fullmatch(text):
         month, day, year = found.groups()
         return _moment(year, month, day) or _moment(year, day, month)
