@@ -178,9 +178,13 @@ SAME: list[tuple[object, object]] = [
     ("[1, 2]", [1, 2]),
     ("1, 2", [1, 2]),
     ("1,2", "(1, 2)"),
+    ("(1, 2,)", [1, 2]),
+    (" [[1, 2], 3] ", [[1, 2], 3]),
     ("['Ada', 'Bo']", ["ada", "BO"]),
+    ("[Ada]", ["ada"]),
     ({2, 1}, [1, 2]),
     ("{1, 2}", [1, 2]),
+    ({10, 9}, [9, 10]),
     ('{"a": 1}', {"a": 1.0}),
     ([], "[]"),
     # Other libraries' numbers.
@@ -293,6 +297,8 @@ OTHER: list[tuple[object, object]] = [
     ("*", "_"),
     ("{}", ""),
     (",", ["", ""]),
+    ("( , )", ["", ""]),
+    (r"\(\)", ""),
     ("f(1, 2), 3", ["f(1", "2)", "3"]),
     ("Ada", "Bo"),
     ("a b", "ab"),
@@ -327,7 +333,11 @@ def test_no_nesting_is_too_deep() -> None:
         deep = [deep]
     ring: list[object] = []
     ring.append(ring)
-    for one in (deep, ring, [ring, 1], {"a": ring}, "[" * 5000 + "]" * 5000):
+    pairs: object = 1
+    fields: object = 1
+    for _ in range(5000):
+        pairs, fields = [pairs, 1], {"a": fields}
+    for one in (deep, ring, [ring, 1], {"a": ring}, "[" * 5000 + "]" * 5000, pairs, fields):
         assert not equal(one, 7)
         assert not equal(one, [7, 7])
 
@@ -550,6 +560,18 @@ def by_case(value: object, answer: str) -> bool:
     return value == answer
 
 
+def exactly(value: object, answer: str) -> bool:
+    return value == float(answer)
+
+
+def begins(value: object, answer: str) -> bool:
+    return answer.startswith(str(value))
+
+
+def goes_on(value: object, answer: str) -> bool:
+    return str(value).startswith(answer)
+
+
 def about(value: object, answer: str) -> bool:
     """A task's check that fails over values which it does not expect."""
     return abs(value - float(answer)) < 0.5  # type: ignore[operator]
@@ -564,6 +586,10 @@ def about(value: object, answer: str) -> bool:
         (about, [18.3, 17.9, 18.1], ["17.9"] * 3),
         (about, [18.1, 18.5, 18.9], ["18.1"] * 3),
         (equal, [40, 0.4, 40], ["40", "0.4", "40"]),
+        # The one is right where the other is gold, or the other way round.
+        (begins, ["Ada", "Ada Bo"], ["Ada", "Ada"]),
+        (goes_on, ["Ada", "Ada Bo"], ["Ada", "Ada"]),
+        (exactly, [0.1 + 0.2, 0.3], ["0.30000000000000004", "0.3"]),
         (equal, [40, 0.4, "40%"], ["40"] * 3),
     ],
 )
@@ -571,6 +597,24 @@ def test_a_tasks_own_check_tells_which_answers_are_one(
     same: Callable[[object, str], bool], values: list[Value], labels: list[str]
 ) -> None:
     assert agreed(values, same) == labels
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("$1,800.00", "1800"),
+        (" ADA ", "ada"),
+        ("5 rolls", "5 rolls"),
+        ("40%", "40%"),
+        (None, "null"),
+        (True, "true"),
+        (-0.0, "0"),
+        (1 / 3, "0.333333333"),
+        ([1.0, " a "], '[1, "a"]'),
+    ],
+)
+def test_labels_are_spelled_alike_for_one_answer(answer: Value, label: str) -> None:
+    assert answer_key(answer) == label
 
 
 @given(ANYTHING)
