@@ -34,7 +34,9 @@ class Problem:
 
     `answer` is text (a plain number for number tasks). `rationale` is the data set's own worked
     solution, `program` the gold program of a generated problem, `template` the story it was
-    built from; each is None where the source has none.
+    built from; `own_id` is the user's id of a row of a problem file, `extra` a JSON object of its
+    further columns, both carried as they are into every row of the problem. Each is None where the
+    source has none.
     """
 
     problem_id: str
@@ -44,6 +46,8 @@ class Problem:
     rationale: str | None = None
     program: str | None = None
     template: str | None = None
+    own_id: str | None = None
+    extra: str | None = None
 
     @classmethod
     def make(
@@ -55,10 +59,12 @@ class Problem:
         rationale: str | None = None,
         program: str | None = None,
         template: str | None = None,
+        own_id: str | None = None,
+        extra: str | None = None,
     ) -> Problem:
         """Build a problem with the key that its task and question give it."""
         key = problem_id(task, question)
-        return cls(key, task, question, answer, rationale, program, template)
+        return cls(key, task, question, answer, rationale, program, template, own_id, extra)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,8 @@ class Completion:
     are counts that the teacher wants summed in the manifest. `by` names the model that was asked,
     where a teacher has several, `served_model` the one that the server says has answered.
     `finish_reason` is as the server tells it ("length": cut at its limit of tokens), `latency_s`
-    the seconds that the request took, with `retries` further attempts.
+    the seconds that the request took, with `retries` further attempts. `own_id` is the user's id
+    of the problem, where a recorded completion has one.
     """
 
     text: str
@@ -86,6 +93,7 @@ class Completion:
     served_model: str | None = None
     latency_s: float | None = None
     retries: int | None = None
+    own_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ PROBLEM_SCHEMA = pa.schema(
         ("rationale", pa.string()),
         ("program", pa.string()),
         ("template", pa.string()),
+        ("own_id", pa.string()),
+        ("extra", pa.string()),
     ]
 )
 
@@ -55,6 +57,8 @@ JUDGED_SCHEMA = pa.schema(
         ("question", pa.string()),
         ("answer", pa.string()),
         ("template", pa.string()),
+        ("own_id", pa.string()),
+        ("extra", pa.string()),
         ("sample_index", pa.int32()),
         ("teacher", pa.string()),
         ("completion", pa.string()),

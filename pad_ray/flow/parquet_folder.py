@@ -140,11 +140,15 @@ def null_count(folder: Path, column: str) -> int:
 
 
 def view_of(base: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
-    """Let `name` stand for the rows of Parquet files, whatever is in their paths."""
+    """Let `name` stand for the rows of Parquet files, whatever is in their paths.
+
+    A column that a file lacks, one of an earlier version, is null in its rows.
+    """
     escaped = [glob.escape(str(file)) for file in files]
     remote = next((file for file in files if is_remote(file)), None)
     if remote is not None:
         storage = storage_of(remote)
         if not set(base.list_filesystems()) & set(storage.protocol):
             base.register_filesystem(storage)
-    base.read_parquet(escaped, hive_partitioning=False).create_view(name)
+    found = base.read_parquet(escaped, hive_partitioning=False, union_by_name=True)
+    found.create_view(name)

@@ -137,6 +137,7 @@ class TeacherStage:
             served_model=completion.served_model,
             teacher_notes=json.dumps(completion.notes) if completion.notes else None,
             error=completion.error,
+            own_id=row.get("own_id") or completion.own_id,
         )
 
     @cached_property
@@ -189,4 +190,5 @@ def _sample(row: dict[str, Any]) -> Sample:
 
 
 def _problem(row: dict[str, Any]) -> Problem:
-    return Problem(**{name: row[name] for name in PROBLEM_SCHEMA.names})
+    # The requests of an earlier version lack columns.
+    return Problem(**{name: row.get(name) for name in PROBLEM_SCHEMA.names})

@@ -77,7 +77,7 @@ def sample_tables(
 
 
 def _chars(problem: Problem) -> int:
-    texts = (problem.question, problem.rationale, problem.program)
+    texts = (problem.question, problem.rationale, problem.program, problem.extra)
     return sum(len(text) for text in texts if text)
 
 

@@ -331,7 +331,8 @@ def _problems_of(folder: Path, keys: set[str]) -> Iterator[Problem]:
     requests = parquet_dataset(folder, sorted((folder / REQUESTS).glob("*.parquet")))
     wanted = pc.is_in(pc.field("problem_id"), value_set=pa.array(sorted(keys)))
     last = ""
-    columns = PROBLEM_SCHEMA.names
+    # The requests of an earlier version lack columns.
+    columns = [name for name in PROBLEM_SCHEMA.names if name in requests.schema.names]
     for batch in requests.to_batches(columns=columns, filter=wanted, fragment_readahead=2):
         for row in batch.to_pylist():
             if row["problem_id"] != last:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeGuard
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.tasks.readings import read, read_words
-from pad_ray.tasks.rows import Row, read_rows
+from pad_ray.tasks.rows import ID_FIELD, Row, read_rows
 
 Split = Literal["train", "test", "held_out"]
 
@@ -39,7 +39,10 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class RowLoader:
-    """Loads a task's problems row by row: `problem` makes one of a row's `fields`."""
+    """Loads a task's problems row by row: `problem` makes one of a row's `fields`.
+
+    Those are what a user may name; `id`, the user's own, is one of every task.
+    """
 
     fields: tuple[str, ...]
     problem: Callable[[Row], Problem]
@@ -47,8 +50,9 @@ class RowLoader:
     def __call__(self, path: Path, fields: Mapping[str, str] | None = None) -> Iterator[Problem]:
         """Yield the problems; `fields` names the file's columns where they have other names."""
         named = fields or {}
-        if unknown := next((name for name in named if name not in self.fields), None):
-            raise ConfigError(f"fields: no field '{unknown}' here, but {', '.join(self.fields)}")
+        known = dict.fromkeys([*self.fields, ID_FIELD])
+        if unknown := next((name for name in named if name not in known), None):
+            raise ConfigError(f"fields: no field '{unknown}' here, but {', '.join(known)}")
         for row in read_rows(path):
             yield self.problem(replace(row, fields=named))
 

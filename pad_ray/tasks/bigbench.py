@@ -17,7 +17,7 @@ __all__ = ["BIGBENCH_TASKS"]
 
 
 def _scores(row: Row) -> dict[str, float]:
-    given = row.values["target_scores"]
+    given = row.value("target_scores")
     # A column of Parquet has the answers of all its rows.
     scores = {
         answer: score
@@ -31,14 +31,14 @@ def _scores(row: Row) -> dict[str, float]:
 
 def _problem(task: str, choices: bool, row: Row) -> Problem:
     question = row.text("input").strip()
-    if row.values.get("target_scores") is not None:
+    if row.value("target_scores") is not None:
         scores = _scores(row)
         answer = max(scores, key=lambda choice: scores[choice])
         if choices:
             question = "\n".join([question, "Answer with one of these:", *scores])
     else:
         answer = row.text("target").strip()
-    return Problem.make(task, question, gold_text(answer))
+    return row.problem(task, question, gold_text(answer))
 
 
 def _loader(task: str, choices: bool) -> RowLoader:

@@ -102,7 +102,7 @@ def _gsm8k_problem(row: Row) -> Problem:
     answer = marked_number(worked)
     if answer is None:
         raise _refused(row, "answer", gold)
-    return Problem.make("gsm8k", question, answer, rationale=rationale.rstrip())
+    return row.problem("gsm8k", question, answer, rationale=rationale.rstrip())
 
 
 def _pal_problem(task: str, row: Row) -> Problem:
@@ -112,7 +112,7 @@ def _pal_problem(task: str, row: Row) -> Problem:
     answer = plain_number(target)
     if answer is None:
         raise _refused(row, "target", target)
-    return Problem.make(task, question, answer)
+    return row.problem(task, question, answer)
 
 
 def _own_problem(row: Row) -> Problem:
@@ -121,7 +121,7 @@ def _own_problem(row: Row) -> Problem:
     # JSON's own yes and no.
     told = {name: str(value) for name, value in row.values.items() if isinstance(value, bool)}
     answer = replace(row, values={**row.values, **told}).text(*_ANSWER)
-    return Problem.make("jsonl", question, gold_text(answer))
+    return row.problem("jsonl", question, gold_text(answer))
 
 
 FILE_TASKS = (

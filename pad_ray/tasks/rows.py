@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,13 +22,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.records import Problem
 
-__all__ = ["Row", "is_plain_jsonl", "read_rows"]
+__all__ = ["ID_FIELD", "Row", "is_plain_jsonl", "read_rows"]
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ": "xz"}
 _PARQUET = b"PAR1"
 _HEAD = 1 << 16
 _BOM = b"\xef\xbb\xbf"
+ID_FIELD = "id"
+_OWN_IDS = (
+    *("own_id", ID_FIELD, "question_id", "problem_id", "unique_id", "example_id", "task_id"),
+    *("qid", "uid", "uuid", "idx", "index"),
+)
 _HOLDERS = ("examples", "data", "rows", "problems", "questions", "train", "test")
 
 
@@ -35,12 +42,50 @@ _HOLDERS = ("examples", "data", "rows", "problems", "questions", "train", "test"
 class Row:
     """One row of a file: where it stands (`FILE, line 3`), and its values by column.
 
-    `fields` names the columns that stand for a task's own fields.
+    `fields` names the columns that stand for a task's own fields; `used` are those that were read.
     """
 
     place: str
     values: Mapping[str, Any]
     fields: Mapping[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    def problem(
+        self, task: str, question: str, answer: str, *, rationale: str | None = None
+    ) -> Problem:
+        """Return a problem of this row, which carries the row's own id and further columns along.
+
+        The id is the text or number of the column that `fields` names for `id`, else of one that is
+        called `id`, or `ID`, `question_id` and the like. Further columns are all that have a value
+        and were not read; dates and decimals become text, binary ones are left out.
+        """
+        own_id = self._own_id()
+        others = {name: value for name, value in self.values.items() if name not in self.used}
+        try:
+            carried = _as_json(others)
+            extra = json.dumps(carried) if carried else None
+        except RecursionError as error:
+            raise DataError(f"{self.place}: its columns are nested too deep") from error
+        return Problem.make(task, question, answer, rationale=rationale, own_id=own_id, extra=extra)
+
+    def _own_id(self) -> str | None:
+        if ID_FIELD in self.fields:
+            return self.text(ID_FIELD)
+        columns = {str(name).casefold(): name for name in self.values if name not in self.used}
+        for column in filter(None, map(columns.get, _OWN_IDS)):
+            text = _as_text(self.values[column])
+            if text is not None and _is_unicode(text) and text.strip():
+                self.used.add(column)
+                return text
+        return None
+
+    def value(self, *names: str) -> Any:
+        """Return the value of the first of these columns that has one; None where none has."""
+        found = next((one for one in names if self.values.get(one) is not None), None)
+        if found is None:
+            return None
+        self.used.add(found)
+        return self.values[found]
 
     def text(self, *names: str) -> str:
         """Return the text, or the number as text, of the first of these columns that has one.
@@ -51,26 +96,45 @@ class Row:
         if name in self.fields:
             names = (self.fields[name],)
         found = next((one for one in names if self.values.get(one) is not None), names[0])
-        value = self.values.get(found)
+        value = self.value(found)
         if value is None:
             there = ", ".join(sorted(map(str, self.values))) or "nothing"
             raise DataError(f"{self.place}: field '{found}' is missing (found: {there})")
-        if isinstance(value, Decimal | date | datetime | time):
-            # As Parquet has them.
-            value = str(value)
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        text = _as_text(value)
+        if text is None:
             raise DataError(f"{self.place}: field '{found}' must be text or a number")
-        text = _float_text(value) if isinstance(value, float) else str(value)
         if not text.strip():
             raise DataError(f"{self.place}: field '{found}' is empty")
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not _is_unicode(text):
             raise DataError(f"{self.place}: field '{found}' is not valid Unicode")
         return text
 
 
-def _float_text(value: float) -> str:
-    """Return a number of a JSON file without the noise of its last digits, if it counts singly."""
-    return repr(value) if abs(value) > 2**53 else format(value, ".15g")
+def _as_text(value: object) -> str | None:
+    """Return a text, or a number or date as text; None for what is neither."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        # Without the noise of a JSON file's last digits, where it counts singly.
+        return repr(value) if abs(value) > 2**53 else format(value, ".15g")
+    # The latter are Parquet's.
+    return str(value) if isinstance(value, str | int | Decimal | date | datetime | time) else None
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON has it: no binary columns, and no NaN, which stands for none."""
+    if isinstance(value, dict):
+        kept = {name: _as_json(one) for name, one in value.items() if not isinstance(one, bytes)}
+        return {str(name): one for name, one in kept.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value if not isinstance(one, bytes)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -6,7 +6,10 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -131,9 +134,60 @@ def test_columns_are_named_by_fields(tmp_path: Path) -> None:
     assert (problem.question, problem.answer) == ("How many?", "7")
     for task, named, said in (
         ("gsm8k", {"question": "asked", "answer": "worked"}, "line 1: field 'asked' is missing"),
-        ("gsm8k", {"query": "q"}, "fields: no field 'query' here, but question, answer"),
+        ("gsm8k", {"query": "q"}, "fields: no field 'query' here, but question, answer, id"),
         ("coin_flip", {"question": "q"}, "fields: task 'coin_flip' has no columns"),
     ):
         file = None if task == "coin_flip" else path
         with pytest.raises((ConfigError, DataError), match=said):
             list(iter_problems(get_task(task), file, count=None, fields=named))
+
+
+def carried(path: Path, task: str = "jsonl", **fields: str) -> list[tuple[str | None, object]]:
+    found = iter_problems(get_task(task), path, count=None, fields=fields)
+    return [(p.own_id, None if p.extra is None else json.loads(p.extra)) for p in found]
+
+
+@pytest.mark.parametrize(
+    ("row", "own_id", "extra"),
+    [
+        ({}, None, None),
+        ({"id": 7, "level": "hard", "tags": ["a", {"b": None}]}, "7", {"level": "hard"}),
+        ({"ID": "x-1", "idx": 3}, "x-1", {"idx": 3}),
+        ({"uid": None, "question_id": 4.0, "level": None}, "4", None),
+        ({"id": {"year": 1999}, "source": "exam"}, None, {"id": {"year": 1999}, "source": "exam"}),
+        ({"id": " ", "worked": "3 times 5"}, None, {"id": " ", "worked": "3 times 5"}),
+        ({"id": "\ud800", "note": "\ud800"}, None, {"id": "\ud800", "note": "\ud800"}),
+    ],
+)
+def test_own_ids_and_further_columns_go_along(
+    tmp_path: Path, row: dict[str, Any], own_id: str | None, extra: dict[str, Any] | None
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**ROWS[0], **row}))
+    if "tags" in row and extra is not None:
+        extra = extra | {"tags": ["a", {}]}
+    assert carried(path) == [(own_id, extra)]
+
+
+def test_what_json_cannot_say_is_told_or_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    row = {**ROWS[0], "day": date(2024, 3, 11), "image": b"\xff", "score": math.nan}
+    row |= {"price": Decimal("1.50"), "parts": [{"data": b"\0", "n": math.inf}]}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    told = {"day": "2024-03-11", "price": "1.50", "parts": [{}]}
+    assert carried(path) == [(None, told)]
+
+
+def test_the_column_of_the_own_id_is_named_by_fields(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([{"input": "Q?", "target": 7, "id": 1, "key": "a"}]))
+    assert carried(path, "svamp", id="key") == [("a", {"id": 1})]
+    with pytest.raises(DataError, match="line 1: field 'kee' is missing"):
+        carried(path, "svamp", id="kee")
+
+
+def test_rows_nested_too_deep_to_be_carried_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "Q?", "answer": 7, "deep": %s1%s}' % ("[" * 900, "]" * 900))
+    with pytest.raises(DataError, match="line 1: (its columns are nested too deep|malformed JSON)"):
+        carried(path)

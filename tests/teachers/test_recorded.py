@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 import pickle
 import tracemalloc
 from pathlib import Path
@@ -90,8 +91,16 @@ def test_an_id_of_ones_own_leaves_the_question_to_find_the_row(tmp_path: Path) -
         {"problem_id": "train-0000", "question": PROBLEM.question, "completion": "a"},
         {"problem_id": OTHER.problem_id, "question": "Other words?", "completion": "b"},
     )
-    assert replay(path) == [Completion("a")]
+    assert replay(path) == [Completion("a", own_id="train-0000")]
     assert replay(path, problem=OTHER) == [Completion("b")]
+
+
+def test_an_id_of_ones_own_finds_the_problem_that_has_it(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"problem_id": "train-0000", "completion": "a"})
+    owned = replace(PROBLEM, own_id="train-0000")
+    assert replay(path, problem=owned) == [Completion("a", own_id="train-0000")]
+    (other,) = replay(path, problem=replace(OTHER, own_id="train-0001"))
+    assert f"({OTHER.problem_id}, or your own 'train-0001') or the question" in (other.error or "")
 
 
 @pytest.mark.parametrize("form", ["list.json", "lines.jsonl.gz", "rows.parquet", "misnamed.jsonl"])

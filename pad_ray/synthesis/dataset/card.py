@@ -46,6 +46,8 @@ COLUMNS = {
     "question": "the problem, as it was put to the teacher",
     "answer": "gold answer, as text",
     "template": "story that a generated problem was built from; null elsewhere",
+    "own_id": "the problem file's own id of the problem; null where it has none",
+    "extra": "the problem file's further columns of the problem, as a JSON object",
     "sample_index": "number of the sample among those of its problem, from 0",
     "teacher": "engine or model that wrote the sample",
     "completion": "the teacher's whole text",

@@ -149,7 +149,9 @@ class JudgedRows:
         )
 
     def _rows(self, kept: str) -> Iterator[pa.Table]:
-        columns = ", ".join(self._schema.names)
+        # The rows of an earlier version lack columns.
+        known = self._base.table("sorted").columns
+        columns = ", ".join(n if n in known else f"NULL AS {n}" for n in self._schema.names)
         found = self._base.sql(f"SELECT {columns} FROM sorted WHERE reason {kept} ORDER BY row_id")
         reader: pa.RecordBatchReader = found.to_arrow_reader(ROWS_PER_BATCH)
         for batch in reader:

@@ -5,7 +5,8 @@ Parquet, compressed or not): those of OpenAI Batch output and error files, whose
 problem id, alone or followed by `-` and a sample index; and rows with `completion`, `problem_id` or
 `question`, and optionally `sample_index`, `prompt_tokens`, `completion_tokens`, `finish_reason` and
 `chain_of_thought`, so that an earlier run's own rows can be replayed. A `problem_id` of another
-form is the user's own, and its row is found by the question. Rows without an index take the next
+form is the user's own: its row is found by the question, and without one by the id that the
+problem file has; the id stands in the rows that are made. Rows without an index take the next
 free one of their problem, in file order. Where a sample has both an error and an answer, as after a
 second batch for what failed, the answer stands.
 
@@ -53,18 +54,19 @@ class RecordedTeacher:
         _ = self._index
 
     def complete(self, requests: Sequence[Request]) -> list[list[Completion]]:
-        """Return the recorded completions, matched by problem id, else by question text."""
-        found = [
-            self._index.samples(request.problem.problem_id, request.sample_indices)
-            or self._index.samples(question_key(request.problem.question), request.sample_indices)
-            or {}
-            for request in requests
-        ]
+        """Return the recorded completions, matched by problem id, question text, or own id."""
+        found = [self._samples_of(request) for request in requests]
         return [
             [samples.get(index, missing) for index in request.sample_indices]
             for request, samples in zip(requests, found, strict=True)
             for missing in (_MISSING if samples else self._unknown(request),)
         ]
+
+    def _samples_of(self, request: Request) -> dict[int, Completion]:
+        problem = request.problem
+        keys = (problem.problem_id, question_key(problem.question), problem.own_id)
+        found = (self._index.samples(key, request.sample_indices) for key in keys if key)
+        return next((samples for samples in found if samples), {})
 
     def _unknown(self, request: Request) -> Completion:
         """Return what stands for a problem of which nothing is recorded.
@@ -75,8 +77,10 @@ class RecordedTeacher:
             self._strangers.append(request.problem)
         (problem,) = self._strangers
         there = self._index.first_key()[:60]
+        own = f", or your own {problem.own_id[:40]!r}" if problem.own_id else ""
         return Completion(
             "",
             error=f"no recorded completion: of {problem.question.strip()[:40]!r} no row has the "
-            f"problem_id ({problem.problem_id}) or the question; one that is there has {there!r}",
+            f"problem_id ({problem.problem_id}{own}) or the question; one that is there has "
+            f"{there!r}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,18 +135,20 @@ def _parse(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
 def _plain_row(row: dict[str, Any]) -> tuple[str, int | None, list[Completion]]:
     read = _Row.model_validate(row, strict=True)
     key = read.problem_id or ""
+    own_id = None if _PROBLEM_ID.fullmatch(key) else key or None
     if read.question and not _PROBLEM_ID.fullmatch(key):
-        # An id of the user's own says nothing of our problems, and the question does.
+        # An id of the user's own need not be in the problem file, and the question is.
         key = question_key(read.question)
     if not (read.completion or "").strip() and read.finish_reason != "length":
         empty = Completion("", read.prompt_tokens, read.completion_tokens, error=_EMPTY)
-        return key, read.sample_index, [empty]
+        return key, read.sample_index, [replace(empty, own_id=own_id)]
     completion = Completion(
         read.completion or "",
         read.prompt_tokens,
         read.completion_tokens,
         chain_of_thought=read.chain_of_thought,
         finish_reason=read.finish_reason,
+        own_id=own_id,
     )
     return key, read.sample_index, [completion]
 
