@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from pad_ray.base.records import gold_answers
+
 __all__ = [
     "clip",
     "code_fence",
@@ -40,6 +42,7 @@ def page_template(name: str) -> Template:
         "duration": duration,
         "million": million,
         "clip": clip,
+        "gold": lambda answer: " or ".join(gold_answers(answer)),
         "yaml": yaml_text,
         "cell": in_cell,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pad_ray.sandbox import Outcome
@@ -13,6 +14,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "TrainingRow",
+    "gold_answers",
     "problem_id",
     "row_id",
 ]
@@ -28,11 +30,39 @@ def row_id(problem: str, sample_index: int) -> str:
     return f"{problem}-{sample_index:06d}"
 
 
+_ANY_OF = "any_of"
+_BEGINS_ANY_OF = f'{{"{_ANY_OF}": ['
+
+
+def gold_answers(answer: str) -> tuple[str, ...]:
+    """Return the acceptable answers that a gold text stands for: itself, or those of an `any_of`.
+
+    The likeliest is the first. Of several the text is the JSON object `{"any_of": ["5", "five"]}`.
+    """
+    if not answer.startswith(_BEGINS_ANY_OF):
+        return (answer,)
+    try:
+        found = json.loads(answer)[_ANY_OF]
+    except (ValueError, RecursionError):
+        return (answer,)
+    return tuple(found) if found and all(isinstance(one, str) for one in found) else (answer,)
+
+
+def _gold_text(answer: str | Sequence[str]) -> str:
+    if isinstance(answer, str):
+        return answer
+    several = list(dict.fromkeys(answer))
+    if not several:
+        raise ValueError("a problem needs an answer")
+    return several[0] if len(several) == 1 else json.dumps({_ANY_OF: several}, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
 class Problem:
     """A question with its gold answer.
 
-    `answer` is text (a plain number for number tasks). `rationale` is the data set's own worked
+    `answer` is text (a plain number for number tasks), of several acceptable ones as `gold_answers`
+    reads them. `rationale` is the data set's own worked
     solution, `program` the gold program of a generated problem, `template` the story it was
     built from; `own_id` is the user's id of a row of a problem file, `extra` a JSON object of its
     further columns, both carried as they are into every row of the problem. Each is None where the
@@ -54,7 +84,7 @@ class Problem:
         cls,
         task: str,
         question: str,
-        answer: str,
+        answer: str | Sequence[str],
         *,
         rationale: str | None = None,
         program: str | None = None,
@@ -62,9 +92,13 @@ class Problem:
         own_id: str | None = None,
         extra: str | None = None,
     ) -> Problem:
-        """Build a problem with the key that its task and question give it."""
+        """Build a problem with the key that its task and question give it.
+
+        A sequence of answers means that any of them is right, the likeliest first.
+        """
         key = problem_id(task, question)
-        return cls(key, task, question, answer, rationale, program, template, own_id, extra)
+        gold = _gold_text(answer)
+        return cls(key, task, question, gold, rationale, program, template, own_id, extra)
 
 
 @dataclass(frozen=True)

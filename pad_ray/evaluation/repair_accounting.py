@@ -59,7 +59,7 @@ def attempts_of(notes: str | None, answer: str, task: Task) -> list[Attempt]:
     found = []
     for attempt in json.loads(notes or "{}").get("attempts", ()):
         executes = attempt["status"] == "ok"
-        right = executes and task.answers_equal(attempt["value"], answer)
+        right = executes and task.is_right(attempt["value"], answer)
         failure = attempt["error_type"] or attempt["status"]
         found.append(
             Attempt(executes, right, None if right else "wrong_answer" if executes else failure)

@@ -143,7 +143,7 @@ def judge_text(row: dict[str, Any], task: Task, rule: Rule = EXACT) -> None:
     row["program_key"] = text_key(text)
     record_steps(row)
     try:
-        value, _ = judged_answer(text, row["answer"], task.answers_equal)
+        value, _ = judged_answer(text, row["answer"], task.is_right)
     except Exception as error:
         _blame_rule(row, task, error)
         return
@@ -213,7 +213,7 @@ def record_value(row: dict[str, Any], value: object, task: Task) -> None:
     """Write a value and the task's verdict on it into a row."""
     row["value"] = json.dumps(value, ensure_ascii=False)
     try:
-        exact = task.answers_equal(value, row["answer"])
+        exact = task.is_right(value, row["answer"])
     except Exception as error:
         _blame_rule(row, task, error)
         return

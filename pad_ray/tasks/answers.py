@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TypeAlias
 
+from pad_ray.base.records import gold_answers
 from pad_ray.sandbox import Value
 from pad_ray.tasks.numerals import Number, boxes, numbers_in, plain_text, read_number
 from pad_ray.tasks.readings import Answer, equal, numbers_equal, read, read_words
@@ -114,8 +115,8 @@ def _are_one(numbers: Sequence[Number]) -> bool:
 
 
 def answer_sentence(answer: str) -> str:
-    """Return the sentence that states an answer: the last of a chain of thought."""
-    return f"The answer is {answer.strip()}."
+    """Return the sentence that states a gold answer, of several the first: a text's last one."""
+    return f"The answer is {gold_answers(answer)[0].strip()}."
 
 
 def stated_answer(text: str) -> int | float | str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
 
 from pad_ray.base.errors import ConfigError
-from pad_ray.base.records import Problem
+from pad_ray.base.records import Problem, gold_answers
 from pad_ray.tasks.readings import read, read_words
 from pad_ray.tasks.rows import ID_FIELD, Row, read_rows
 
@@ -59,13 +59,20 @@ class RowLoader:
 
 @dataclass(frozen=True)
 class Task:
-    """A task family. Exactly one of `load` (from a file) and `generate` is given."""
+    """A task family. Exactly one of `load` (from a file) and `generate` is given.
+
+    `answers_equal` takes a program's value, or what a text states, and one gold answer.
+    """
 
     name: str
     answers_equal: Callable[[object, str], bool]
     exemplars: tuple[Exemplar, ...] = ()
     load: Callable[[Path], Iterator[Problem]] | None = None
     generate: Generator | None = None
+
+    def is_right(self, value: object, answer: str) -> bool:
+        """Tell whether a value is equal to a problem's answer, to any where it has several."""
+        return any(self.answers_equal(value, one) for one in gold_answers(answer))
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -92,4 +99,4 @@ def texts_equal(value: object, answer: str) -> bool:
 
 def answers_equal_rounded(value: object, answer: str, exact: bool) -> bool:
     """Return the paper's rounded verdict; for answers that are not numbers, the exact one."""
-    return exact or numbers_equal_rounded(value, answer)
+    return exact or any(numbers_equal_rounded(value, one) for one in gold_answers(answer))

@@ -84,6 +84,8 @@ EXEMPLARS = (
 # Columns of other people's data sets that stand for a field, the likelier first.
 _QUESTION = ("question", "problem", "query", "prompt", "input", "instruction")
 _ANSWER = ("answer", "target", "final_answer", "gold", "label", "solution", "output")
+# Any of a list is right.
+_ANSWERS = "answers"
 
 
 def _refused(row: Row, field: str, text: str) -> DataError:
@@ -116,12 +118,28 @@ def _pal_problem(task: str, row: Row) -> Problem:
 
 
 def _own_problem(row: Row) -> Problem:
-    """Read a user's own rows; numbers, dates and texts are all answers."""
+    """Read a user's own rows; numbers, dates and texts are all answers, `answers` lists of such."""
     question = row.text(*_QUESTION)
     # JSON's own yes and no.
     told = {name: str(value) for name, value in row.values.items() if isinstance(value, bool)}
-    answer = replace(row, values={**row.values, **told}).text(*_ANSWER)
-    return row.problem("jsonl", question, gold_text(answer))
+    answers = _own_answers(replace(row, values={**row.values, **told}))
+    return row.problem("jsonl", question, [gold_text(answer) for answer in answers])
+
+
+def _own_answers(row: Row) -> list[str]:
+    """Return the acceptable answers: those of `answers` where `fields` or no other column says."""
+    is_alone = "answer" not in row.fields and row.values.get(_ANSWERS) is not None
+    if _ANSWERS in row.fields or (
+        is_alone and all(row.values.get(name) is None for name in _ANSWER)
+    ):
+        return row.texts(_ANSWERS)
+    answers = row.texts(*_ANSWER)
+    if len(answers) > 1:
+        raise DataError(
+            f"{row.place}: the answer is a list of {len(answers)}; if any of them is right, say so "
+            f"by the name of its column: --fields '{{{_ANSWERS}: answer}}'"
+        )
+    return answers
 
 
 FILE_TASKS = (
@@ -135,5 +153,5 @@ FILE_TASKS = (
         )
         for name in ("svamp", "asdiv", "multiarith", "gsm_hard")
     ),
-    Task("jsonl", equal, EXEMPLARS, load=RowLoader(("question", "answer"), _own_problem)),
+    Task("jsonl", equal, EXEMPLARS, load=RowLoader(("question", "answer", _ANSWERS), _own_problem)),
 )

@@ -12,7 +12,7 @@ import json
 import lzma
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -51,13 +51,19 @@ class Row:
     used: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def problem(
-        self, task: str, question: str, answer: str, *, rationale: str | None = None
+        self,
+        task: str,
+        question: str,
+        answer: str | Sequence[str],
+        *,
+        rationale: str | None = None,
     ) -> Problem:
         """Return a problem of this row, which carries the row's own id and further columns along.
 
-        The id is the text or number of the column that `fields` names for `id`, else of one that is
-        called `id`, or `ID`, `question_id` and the like. Further columns are all that have a value
-        and were not read; dates and decimals become text, binary ones are left out.
+        Of several answers any is right. The id is the text or number of the column that `fields`
+        names for `id`, else of one that is called `id`, or `ID`, `question_id` and the like.
+        Further columns are all that have a value and were not read; dates and decimals become
+        text, binary ones are left out.
         """
         own_id = self._own_id()
         others = {name: value for name, value in self.values.items() if name not in self.used}
@@ -92,21 +98,38 @@ class Row:
 
         `DataError` names place and field where there is none, or it is something else.
         """
-        name = names[0]
-        if name in self.fields:
-            names = (self.fields[name],)
-        found = next((one for one in names if self.values.get(one) is not None), names[0])
-        value = self.value(found)
+        column, value = self._found(names)
+        return self._checked(column, value, "text or a number")
+
+    def texts(self, *names: str) -> list[str]:
+        """Return the texts and numbers of a list, of the first of these columns that has a value.
+
+        One text or number is a list of itself. `DataError` as of `text`.
+        """
+        column, value = self._found(names)
+        found = value if isinstance(value, list) else [value]
+        if not found:
+            raise DataError(f"{self.place}: field '{column}' is empty")
+        return [self._checked(column, one, "text, a number, or a list of them") for one in found]
+
+    def _found(self, names: Sequence[str]) -> tuple[str, Any]:
+        """Return the first of these columns that has a value, and the value."""
+        names = (self.fields[names[0]],) if names[0] in self.fields else names
+        column = next((one for one in names if self.values.get(one) is not None), names[0])
+        value = self.value(column)
         if value is None:
             there = ", ".join(sorted(map(str, self.values))) or "nothing"
-            raise DataError(f"{self.place}: field '{found}' is missing (found: {there})")
+            raise DataError(f"{self.place}: field '{column}' is missing (found: {there})")
+        return column, value
+
+    def _checked(self, field: str, value: object, wanted: str) -> str:
         text = _as_text(value)
         if text is None:
-            raise DataError(f"{self.place}: field '{found}' must be text or a number")
+            raise DataError(f"{self.place}: field '{field}' must be {wanted}")
         if not text.strip():
-            raise DataError(f"{self.place}: field '{found}' is empty")
+            raise DataError(f"{self.place}: field '{field}' is empty")
         if not _is_unicode(text):
-            raise DataError(f"{self.place}: field '{found}' is not valid Unicode")
+            raise DataError(f"{self.place}: field '{field}' is not valid Unicode")
         return text
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.base.records import Problem, problem_id, row_id
+from pad_ray.base.records import Problem, gold_answers, problem_id, row_id
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA, PROBLEM_SCHEMA, REQUEST_SCHEMA
 from pad_ray.synthesis.requests import request_tables
 
@@ -74,3 +74,20 @@ def test_requests_hold_each_sample_once_with_a_problem_in_one_block(
     homes = {(row["problem_id"], n) for n, block in enumerate(blocks) for row in block}
     assert len(homes) == count
     assert all(len(block) <= max(rows_per_block, samples) for block in blocks)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_acceptable_answers_are_read_as_they_were_given(answers: list[str]) -> None:
+    gold = Problem.make("t", "q", answers).answer
+    assert gold_answers(gold) == tuple(dict.fromkeys(answers))
+
+
+@pytest.mark.parametrize("text", ["5", "[1, 2]", '{"any_of": []}', '{"any_of": [1]}', '{"any_of"'])
+def test_other_gold_texts_are_one_answer(text: str) -> None:
+    assert gold_answers(text) == (text,)
+    assert Problem.make("t", "q", text).answer == text
+
+
+def test_a_problem_without_an_answer_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs an answer"):
+        Problem.make("t", "q", [])

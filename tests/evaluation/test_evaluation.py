@@ -14,9 +14,11 @@ import pytest
 
 from pad_ray.base.config import root_cause, validate
 from pad_ray.base.errors import ConfigError, FailuresError, ResourceError, StudentError
+from pad_ray.base.records import Problem
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings
+from pad_ray.decoding.strategies.vote import is_gold
 from pad_ray.evaluation.run import (
     Asking,
     StudentStage,
@@ -34,6 +36,7 @@ from pad_ray.synthesis.judge_settings import Rule
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, iter_problems
+from pad_ray.tasks.answers import answer_sentence
 from pad_ray.verifiers.settings import ScorerSettings
 
 
@@ -425,3 +428,17 @@ def test_unknown_strategy_names_those_there_are(tmp_path: Path) -> None:
             EvaluationSettings,
             {"task": "arithmetic", "student": "x", "out": tmp_path, "strategy": "magic"},
         )
+
+
+def test_any_acceptable_answer_is_right() -> None:
+    gold = Problem.make("jsonl", "Q?", ["4.6", "five"]).answer
+    programs = [f"def solution():\n    return {value}" for value in ("4.6", "'Five'", "5", "6")]
+    judge = ProgramJudge(get_task("jsonl"), SandboxSettings())
+    table = judge(completed(*programs, answer=gold))
+    assert table["reason"].to_pylist() == [None, None, "wrong_answer", "wrong_answer"]
+    assert table["rounded_match"].to_pylist() == [True, True, True, False]
+    texts = TextJudge(get_task("jsonl"))
+    table = texts(completed("The answer is 4.6.", "The answer is six.", answer=gold))
+    assert table["reason"].to_pylist() == [None, "wrong_answer"]
+    assert answer_sentence(gold) == "The answer is 4.6."
+    assert is_gold(get_task("jsonl"), '"five"', gold) and not is_gold(get_task("jsonl"), "5", gold)

@@ -145,7 +145,7 @@ def test_missing_field_is_named_with_those_found(tmp_path: Path, task: str) -> N
     "row",
     [
         {"question": "Q?", "answer": None},
-        {"question": "Q?", "answer": [1]},
+        {"question": "Q?", "answer": [[1]]},
         {"question": True, "answer": 1},
         {"question": "  ", "answer": 1},
         {"question": {"text": "Q?"}, "answer": 1},

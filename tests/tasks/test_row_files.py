@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.records import gold_answers
 from pad_ray.tasks import get_task, iter_problems, read_rows
 
 ROWS: list[dict[str, Any]] = [
@@ -191,3 +192,44 @@ def test_rows_nested_too_deep_to_be_carried_are_one_line(tmp_path: Path) -> None
     path.write_text('{"question": "Q?", "answer": 7, "deep": %s1%s}' % ("[" * 900, "]" * 900))
     with pytest.raises(DataError, match="line 1: (its columns are nested too deep|malformed JSON)"):
         carried(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "answers"),
+    [
+        ({"answers": ["Paris", "City of Light"]}, {}, ["Paris", "City of Light"]),
+        ({"answers": "Paris"}, {}, ["Paris"]),
+        ({"answer": ["$1,000", 1000, "1 kilo"]}, {"answers": "answer"}, ["1000", "1 kilo"]),
+        ({"answer": [18]}, {}, ["18"]),
+        # Choices, of which one is right.
+        ({"answer": "B", "answers": ["A", "B"]}, {}, ["B"]),
+        ({"gold": "B", "answers": ["A", "B"]}, {"answer": "gold"}, ["B"]),
+    ],
+)
+def test_several_answers_are_acceptable_where_it_is_said(
+    tmp_path: Path, row: dict[str, Any], fields: dict[str, str], answers: list[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([{"question": "Q?", **row}]))
+    task = get_task("jsonl")
+    (problem,) = iter_problems(task, path, count=None, fields=fields)
+    assert gold_answers(problem.answer) == tuple(answers)
+    assert all(task.is_right(answer, problem.answer) for answer in answers)
+    assert not task.is_right("London", problem.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([1, 2], "line 1: the answer is a list of 2; if any of them is right, say so"),
+        ([], "line 1: field 'answer' is empty"),
+        ([1, {}], "line 1: field 'answer' must be text, a number, or a list"),
+    ],
+)
+def test_a_list_that_may_mean_anything_is_refused(
+    tmp_path: Path, answer: list[object], said: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([{"question": "Q?", "answer": answer}]))
+    with pytest.raises(DataError, match=said):
+        list(iter_problems(get_task("jsonl"), path, count=None))

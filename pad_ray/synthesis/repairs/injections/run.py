@@ -71,7 +71,7 @@ class InjectionStage:
         row.update(outcome_columns(outcome))
         if outcome.status == "ok":
             row["value"] = as_json(outcome.value)
-            if self._tasks[row["task"]].answers_equal(outcome.value, row["answer"]):
+            if self._tasks[row["task"]].is_right(outcome.value, row["answer"]):
                 row["reason"] = "still_right"
 
 
