@@ -38,6 +38,8 @@ from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES, load_student
+from pad_ray.students.trained_questions import count_trained
+from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.step_accounting import step_metrics
@@ -163,12 +165,24 @@ def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
         name = f"{index}-{Path(student).name}"
         manifests.append(evaluate_student(student, settings, out / name if several else out))
     print_table(manifests)
+    print_overlaps(manifests)
     for manifest in manifests:
         _print_cut(manifest)
         _print_steps(manifest)
         if "repair" in manifest["metrics"]:
             print_repairs(Path(manifest["student"]).name, manifest["metrics"]["repair"])
     return manifests
+
+
+def print_overlaps(manifests: Sequence[dict[str, Any]]) -> None:
+    """Print a line for each student that was trained on problems which it was evaluated on."""
+    for manifest in manifests:
+        if seen := manifest.get("trained_on"):
+            print(
+                f"{Path(manifest['student']).name}: {seen} of {manifest['metrics']['problems']} "
+                f"problems of {problem_set_of(manifest)} were among its training problems; what it "
+                "answers there says little of new ones"
+            )
 
 
 def _print_cut(manifest: dict[str, Any]) -> None:
@@ -217,7 +231,8 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     stages = _stages(source, task, settings, ledger)
     judged = pa.concat_tables(run_rows(stages, flow, "evaluate").to_table() for flow in flows)
     failed = refuse_all_failed([flow / DONE for flow in flows], settings.max_failures)
-    manifest = _finish(stage, judged.sort_by("row_id"), student, task)
+    trained_on = count_trained(source, [problem.question for problem in problems])
+    manifest = _finish(stage, judged.sort_by("row_id"), student, task, trained_on)
     if not failed:
         shutil.rmtree(work)
         return manifest
@@ -264,12 +279,14 @@ def _stages(
     ]
 
 
-def _finish(stage: Stage, judged: pa.Table, student: str, task: Task) -> dict[str, Any]:
+def _finish(
+    stage: Stage, judged: pa.Table, student: str, task: Task, trained_on: int | None = None
+) -> dict[str, Any]:
     pq.write_table(judged, stage.out / "predictions.parquet")
     metrics = measure(judged)
     if stage.record["settings"]["strategy"] == "repair":
         metrics["repair"] = repair_metrics(judged, task)
-    return stage.finish({"student": student, "metrics": metrics})
+    return stage.finish({"student": student, "trained_on": trained_on, "metrics": metrics})
 
 
 def measure(judged: pa.Table) -> dict[str, Any]:

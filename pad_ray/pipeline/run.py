@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pad_ray.base.config import resolve, validate_with
-from pad_ray.evaluation.run import evaluate_student, print_table, problem_set_of
+from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.flow.stages import stage_folder, write_json
 from pad_ray.pipeline.report import StageResult, write_report
@@ -33,6 +33,7 @@ def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     metrics = _metrics(synthesis, training, evaluation)
     write_json(out / "metrics.json", metrics)
     print_table([result.manifest for result in evaluation])
+    print_overlaps([result.manifest for result in evaluation])
     print(f"report: {report}")
     print(f"metrics: {out / 'metrics.json'}")
     student = _name_student(training.folder, out)

@@ -58,6 +58,11 @@ def format_source(question: str, target_format: TargetFormat) -> str:
     return _SOURCES[target_format].format(question=question.strip())
 
 
+def question_in(source: str) -> str:
+    """Return the question of what `format_source` made of it for a program."""
+    return source.removeprefix("Question: ").removesuffix("\nProgram:\n")
+
+
 def format_repair(question: str, program: str, error: str) -> str:
     """Return what a student reads that is to repair its program."""
     source = format_source(question, "program").removesuffix("Program:\n")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,11 +10,11 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.base.storage import locate
 from pad_ray.tasks import Task, get_task, iter_problems
+from pad_ray.tasks.wording import words_key, words_of
 
 __all__ = ["Contamination", "Decontaminator", "evaluation_file"]
 
 Contamination = Literal["exact", "ngram"]
-_WORD = re.compile(r"\w+")
 
 
 def evaluation_file(text: str, task: Task) -> tuple[Task, str]:
@@ -45,14 +43,14 @@ class Decontaminator:
         for text in files:
             loader, path = evaluation_file(text, task)
             for problem in iter_problems(loader, locate(Path(path)), count=None):
-                words = _words(problem.question)
-                self._whole.add(_key(words))
+                words = words_of(problem.question)
+                self._whole.add(words_key(words))
                 self._runs.update(self._runs_of(words))
 
     def finds(self, problem: Problem) -> Contamination | None:
         """Tell how an evaluation file holds the problem's question; None where it does not."""
-        words = _words(problem.question)
-        if _key(words) in self._whole:
+        words = words_of(problem.question)
+        if words_key(words) in self._whole:
             return "exact"
         if not self._runs.isdisjoint(self._runs_of(words)):
             return "ngram"
@@ -60,12 +58,4 @@ class Decontaminator:
 
     def _runs_of(self, words: Sequence[str]) -> Iterator[bytes]:
         for start in range(len(words) - self._ngram + 1):
-            yield _key(words[start : start + self._ngram])
-
-
-def _words(question: str) -> list[str]:
-    return _WORD.findall(question.casefold())
-
-
-def _key(words: Iterable[str]) -> bytes:
-    return hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest()
+            yield words_key(words[start : start + self._ngram])

@@ -191,4 +191,5 @@ def _sample(row: dict[str, Any]) -> Sample:
 
 def _problem(row: dict[str, Any]) -> Problem:
     # The requests of an earlier version lack columns.
-    return Problem(**{name: row.get(name) for name in PROBLEM_SCHEMA.names})
+    values: dict[str, Any] = {name: row.get(name) for name in PROBLEM_SCHEMA.names}
+    return Problem(**values)

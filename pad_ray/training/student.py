@@ -13,7 +13,7 @@ from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.stages import Stage, read_manifest
-from pad_ray.students.card import StudentCard
+from pad_ray.students.card import StudentCard, question_in
 from pad_ray.students.models import (
     DTYPES,
     Student,
@@ -21,6 +21,7 @@ from pad_ray.students.models import (
     make_scratch_student,
     save_student,
 )
+from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.training.data import (
     Example,
     held_questions,
@@ -140,7 +141,7 @@ def make_prepared(settings: TrainingSettings, kinds: dict[Path, bool], initial: 
     return Prepared(
         examples,
         counts,
-        lambda: _place_initial(settings, student, initial),
+        lambda: _place(settings, student, train_rows, initial),
         student.model.num_parameters(),
         student.is_encoder_decoder,
     )
@@ -181,6 +182,15 @@ def _check_teacher(settings: TrainingSettings, teacher: Student, student: Studen
         raise ConfigError(f"distill.teacher: {name} has another tokenizer than {settings.student}")
 
 
+def _place(
+    settings: TrainingSettings, student: Student, rows: Sequence[TrainingRow], folder: Path
+) -> str:
+    """Write down what is trained on, and return where workers load the initial student."""
+    questions = {question_in(group) for row in rows for group in row.questions}
+    save_trained_questions(folder.parent / QUESTIONS_FILE, questions, settings.student)
+    return _place_initial(settings, student, folder)
+
+
 def _place_initial(settings: TrainingSettings, student: Student, folder: Path) -> str:
     """Return where workers load the initial student: written once unless they can read it."""
     if settings.student.startswith("scratch:") or settings.student.endswith(".gguf"):
@@ -198,6 +208,10 @@ def _finish(
     student.model.tie_weights()
     student.model.to(DTYPES[settings.precision])
     save_student(Student(student.model, student.tokenizer, _card(settings)), stage.out)
+    questions = stage.out / "work" / QUESTIONS_FILE
+    # A run that an earlier version began has written none down.
+    if questions.is_file():
+        shutil.copy(questions, stage.out)
     manifest = stage.finish(
         {
             "counts": prepared["counts"],

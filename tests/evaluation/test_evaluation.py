@@ -32,7 +32,9 @@ from pad_ray.flow.ledger import Ledger
 from pad_ray.sandbox import Outcome, Sandbox, SandboxError
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
+from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.synthesis.judge_settings import Rule
+from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, iter_problems
@@ -276,9 +278,14 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_a_student_is_asked_every_problem_once(
-    local_ray: None, untrained: list[str], tmp_path: Path
+    local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (manifest,) = evaluate(settings(tmp_path / "out", untrained[:1]))
+    asked = settings(tmp_path / "out", untrained[:1])
+    trained = [problem.question.upper() for problem in asked.load()[1][:3]]
+    save_trained_questions(Path(untrained[0]) / QUESTIONS_FILE, trained, "scratch:tiny")
+    (manifest,) = evaluate(asked)
+    assert manifest["trained_on"] == 3
+    assert "3 of 8 problems of arithmetic were among its training" in capsys.readouterr().out
     table = pq.read_table(tmp_path / "out" / "predictions.parquet")
     assert len(set(table["problem_id"].to_pylist())) == table.num_rows == 8
     assert manifest["metrics"] == measure(table)

@@ -189,7 +189,8 @@ def test_the_column_of_the_own_id_is_named_by_fields(tmp_path: Path) -> None:
 
 def test_rows_nested_too_deep_to_be_carried_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"question": "Q?", "answer": 7, "deep": %s1%s}' % ("[" * 900, "]" * 900))
+    deep = "[" * 900 + "]" * 900
+    path.write_text(f'{{"question": "Q?", "answer": 7, "deep": {deep}}}')
     with pytest.raises(DataError, match="line 1: (its columns are nested too deep|malformed JSON)"):
         carried(path)
 

@@ -19,6 +19,7 @@ from pad_ray.base.errors import ConfigError, DataError, PadError, ResourceError
 from pad_ray.decoding.solver import Solver
 from pad_ray.flow.stages import read_manifest
 from pad_ray.students.models import load_student
+from pad_ray.students.trained_questions import count_trained
 from pad_ray.training.data import read_training_rows
 from pad_ray.training.settings import BatchSizes, TrainingSettings, deepspeed_config
 from pad_ray.training.student import read_rows, train
@@ -79,6 +80,12 @@ def test_manifest_counts_and_names_the_best_checkpoint(one_worker: Path) -> None
     assert parts["train"]["problems"] + parts["validation"]["problems"] == 44
     assert parts["validation"]["problems"] == 4
     assert not (one_worker / "work").exists()
+
+
+def test_the_saved_student_tells_what_it_was_trained_on(data: Path, one_worker: Path) -> None:
+    questions = pads.dataset(data / "verified").to_table()["question"].to_pylist()
+    # Four are held back.
+    assert count_trained(str(one_worker), questions) == len(questions) - 4 == 40
 
 
 def test_saved_student_is_whole(one_worker: Path) -> None:
