@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pad_ray.base import errors
 from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.base.fields import inputs_of, saved_values
-from pad_ray.base.storage import is_remote, locate, url_of
+from pad_ray.base.storage import is_on_hub, is_remote, locate, url_of
 
 
 class Settings(BaseModel):
@@ -247,6 +247,11 @@ _UNPACKED = ("runtime_resources", "working_dir_files")
 def _refuse_lost_output(settings: Settings) -> None:
     """Raise `ConfigError` for an output that Ray would delete together with the job's folder."""
     out = getattr(settings, "out", None)
+    if isinstance(out, Path) and is_on_hub(out):
+        raise ConfigError(
+            f"out: {url_of(out)}: the Hub is read, not written; jobs/export.py --push_to_hub "
+            "uploads a dataset"
+        )
     if not isinstance(out, Path) or is_remote(out):
         return
     parts = locate(out).parts

@@ -3,6 +3,8 @@
 A path such as s3://bucket/folder becomes a `upath.UPath`, which has the methods of
 `pathlib.Path`; credentials and endpoints are those of s3fs and gcsfs, from the environment. An
 object store knows no folders and renames nothing at once: what must be whole is marked so last.
+hf://datasets/OWNER/NAME/FILE is read from the Hugging Face Hub, with its own token and cache, and
+never written.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "arrow_filesystem",
+    "is_on_hub",
     "is_remote",
     "key_of",
     "locate",
@@ -36,12 +39,19 @@ __all__ = [
 ]
 
 # pathlib, which reads the settings first, makes one slash of two.
-_URL = re.compile(r"(s3|gs):/+(.*)", re.DOTALL)
+_URL = re.compile(r"(s3|gs|hf):/+(.*)", re.DOTALL)
+
+_HUB = "hf"
 
 
 def is_remote(path: Path) -> bool:
     """Tell whether a path is in object storage, located or as a setting gives it."""
     return not isinstance(path, Path) or _URL.match(str(path)) is not None
+
+
+def is_on_hub(path: Path) -> bool:
+    """Tell whether a path is on the Hugging Face Hub, which is read only."""
+    return is_remote(path) and url_of(path).startswith(f"{_HUB}:")
 
 
 def url_of(path: Path) -> str:
@@ -66,18 +76,35 @@ def locate(path: Path) -> Path:
     try:
         # Listings that are remembered would hide what other processes write.
         place = UPath(url, use_listings_cache=False)
-        # Of a bucket alone s3fs says that it is not there, whatever went wrong.
-        there = place.fs.exists(place.path) or place.fs.exists(place.path.partition("/")[0])
+        there = _is_there(place)
     except ImportError as error:
-        extra = url.partition(":")[0]
-        raise ConfigError(f"{url}: {error}; pip install 'pad-ray[{extra}]'") from error
+        kind = url.partition(":")[0]
+        package = "huggingface_hub" if kind == _HUB else f"'pad-ray[{kind}]'"
+        raise ConfigError(f"{url}: {error}; pip install {package}") from error
     except Exception as error:  # each kind of storage has errors of its own
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(f"{url}: the storage cannot be reached: {reason}") from error
     if not there:
+        if is_on_hub(path):
+            raise ConfigError(
+                f"{url}: there is no such file on the Hub, or it may not be read; a private one "
+                "needs a token in HF_TOKEN"
+            )
         # s3fs would make one where a folder is made.
         raise ConfigError(f"{url}: there is no such bucket, or it may not be listed")
     return place  # type: ignore[return-value]
+
+
+def _is_there(place: Any) -> bool:
+    """Tell whether a file or its bucket is there; raises what the storage says."""
+    if place.protocol == _HUB:
+        # What is not there and what cannot be reached are one to its `exists`.
+        try:
+            return bool(place.fs.info(place.path))
+        except FileNotFoundError:
+            return False
+    # Of a bucket alone s3fs says that it is not there, whatever went wrong.
+    return bool(place.fs.exists(place.path) or place.fs.exists(place.path.partition("/")[0]))
 
 
 def locate_all(paths: list[Path] | Path) -> list[Path]:
