@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -54,6 +56,10 @@ __all__ = [
     "texts_equal",
 ]
 
+_ROW_FILES = {".bz2", ".gz", ".json", ".jsonl", ".parquet", ".xz", ".zst"}
+_MOST_LOOKED_AT = 100
+_MOST_SHOWN = 10
+
 GENERATED_TASKS = (*SYMBOLIC_TASKS, ARITHMETIC, DATES, TABLES, DEDUCTION, EXTRACTION)
 TASKS: dict[str, Task] = {
     task.name: task for task in (*FILE_TASKS, *BIGBENCH_TASKS, *GENERATED_TASKS)
@@ -78,17 +84,27 @@ def _import_home(home: str) -> ModuleType:
     try:
         if not home.endswith(".py"):
             return importlib.import_module(home)
-        spec = importlib.util.spec_from_file_location(Path(home).stem, home)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return _executed(Path(home))
     except Exception as error:
         # Whatever the user's own module raises is theirs to mend.
         what = str(error).splitlines()[0] if str(error) else ""
         kind = type(error).__name__
         raise ConfigError(f"task: cannot import '{home}': {kind}: {what}") from error
+
+
+def _executed(file: Path) -> ModuleType:
+    # No module of another's may be called so.
+    spec = importlib.util.spec_from_file_location(f"pad_ray_own_task_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look for their module there; without one there workers are sent what it defines.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    return module
 
 
 @dataclass
@@ -161,9 +177,18 @@ def _all_problems(
     if path is None:
         raise ConfigError(f"problems: task '{task.name}' needs a file (--problems FILE.jsonl)")
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(_no_file(path))
     assert task.load is not None
     return task.load(path, fields) if isinstance(task.load, RowLoader) else task.load(path)
+
+
+def _no_file(path: Path) -> str:
+    if not path.is_dir():
+        return f"{path}: no such file"
+    files = (file for file in path.rglob("*") if file.suffix in _ROW_FILES)
+    found = sorted(str(file).removeprefix(f"{path}/") for file in islice(files, _MOST_LOOKED_AT))
+    several = ", ".join(found[:_MOST_SHOWN])
+    return f"{path}: is a folder; name one of its files" + (f": {several}" if found else "")
 
 
 def load_problems(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EvaluationSettings
@@ -58,3 +60,32 @@ def test_a_task_in_one_file_goes_all_the_way(local_ray: None, tmp_path: Path) ->
     )
     metrics = evaluate_student(str(student), settings, evaluation)["metrics"]
     assert metrics["problems"] == 10
+
+
+@pytest.mark.parametrize("name", ["rows", "random", "json"])
+def test_a_task_file_may_define_dataclasses_and_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(
+        "from __future__ import annotations\n"
+        "import json, random\n"
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "from pad_ray.tasks import Problem, Task, equal\n"
+        "@dataclass(frozen=True)\n"
+        "class Sum:\n"
+        "    sign: ClassVar[str] = '+'\n"
+        "    one: int\n"
+        "    other: int = random.Random(json.loads('1')).randint(2, 2)\n"
+        "def generate(count, split, seed, size):\n"
+        "    for one in range(count):\n"
+        "        sum = Sum(one)\n"
+        "        text = f'{sum.one} {sum.sign} {sum.other}'\n"
+        "        yield Problem.make('sums', text, str(sum.one + sum.other))\n"
+        "TASK = Task('sums', equal, generate=generate)\n"
+    )
+    before = dict(sys.modules)
+    task = get_task(f"{tmp_path / name}.py:TASK")
+    assert dict(sys.modules) == before
+    # A worker has no such file: what the task needs goes there with it.
+    sent = ray.cloudpickle.loads(ray.cloudpickle.dumps(task))
+    assert sent.generate is not task.generate
+    assert [p.question for p in iter_problems(sent, None, count=2)] == ["0 + 2", "1 + 2"]
