@@ -62,11 +62,10 @@ class Problem:
     """A question with its gold answer.
 
     `answer` is text (a plain number for number tasks), of several acceptable ones as `gold_answers`
-    reads them. `rationale` is the data set's own worked
-    solution, `program` the gold program of a generated problem, `template` the story it was
-    built from; `own_id` is the user's id of a row of a problem file, `extra` a JSON object of its
-    further columns, both carried as they are into every row of the problem. Each is None where the
-    source has none.
+    reads them. `rationale` is the data set's own worked solution, `program` the gold program of a
+    generated problem, `template` the story it was built from; `own_id` is the user's id of a row of
+    a problem file, `extra` a JSON object of its further columns, both carried as they are into
+    every row of the problem. Each is None where the source has none.
     """
 
     problem_id: str

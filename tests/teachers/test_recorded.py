@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import replace
 import pickle
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
