@@ -39,7 +39,6 @@ from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES, load_student
 from pad_ray.students.trained_questions import count_trained
-from pad_ray.synthesis.judge_settings import SandboxSettings
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.step_accounting import step_metrics

@@ -34,7 +34,6 @@ from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.synthesis.judge_settings import Rule
-from pad_ray.synthesis.judge_settings import Rule, SandboxSettings
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, iter_problems
