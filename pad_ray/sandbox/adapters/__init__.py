@@ -1,0 +1,25 @@
+"""What other libraries plug in to have their programs run in a sandbox.
+
+- PAL, ToRA, Qwen: `PythonInterpreter` (texts in, answers out, many at once) and `Runtime`.
+- smolagents: `SmolagentsExecutor`, the `executor` of a CodeAgent.
+- LangChain: `python_tool`.
+- TRL and verl: `ProgramReward`.
+
+The libraries themselves are imported when they are first needed. The sandbox stays its owner's to
+close.
+"""
+
+from pad_ray.sandbox.adapters.langchain import python_tool
+from pad_ray.sandbox.adapters.pal import PythonInterpreter, Runtime
+from pad_ray.sandbox.adapters.rewards import ProgramReward
+from pad_ray.sandbox.adapters.session import ProgramFailed
+from pad_ray.sandbox.adapters.smolagents import SmolagentsExecutor
+
+__all__ = [
+    "ProgramFailed",
+    "ProgramReward",
+    "PythonInterpreter",
+    "Runtime",
+    "SmolagentsExecutor",
+    "python_tool",
+]
