@@ -43,6 +43,7 @@ METHODS = {
     "fork_loop": ("(c) bare preloaded fork loop, no jail", 2),
     "in_process": ("(d) in-process exec, unsafe", 30),
     "monty": ("(e) pydantic-monty, fresh session", 30),
+    "sandlock": ("(f) sandlock, a clone a program", 2),
 }
 
 
@@ -60,6 +61,7 @@ GOALS = (
     Goal("shared_lane", "monty", 1),
     Goal("shared_lane", "in_process", 0.25),
     Goal("alone_lane", "fork_loop", 0.7),
+    Goal("alone_lane", "sandlock", 1),
 )
 SCALING_GOAL = 1.8
 HARMLESS_GOAL = 0.97

@@ -173,6 +173,38 @@ def monty() -> Iterator[Run]:
         yield lambda programs: [run(program) for program in programs]
 
 
+@contextmanager
+def sandlock() -> Iterator[Run]:
+    """sandlock, the quicker of its ways: a clone a program of a warm template, values collected.
+
+    All clones have one policy between them; there are no limits, status or time-out for each.
+    """
+    library = import_module("sandlock")
+    folders = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", sys.prefix, sys.base_prefix)
+    policy = {
+        "fs_readable": [folder for folder in folders if Path(folder).is_dir()],
+        "max_memory": "512M",
+        "clean_env": True,
+    }
+
+    def run(programs: Sequence[str]) -> list[object]:
+        def work(number: int) -> None:
+            namespace: dict[str, Callable[[], object]] = {}
+            exec(programs[number], namespace)
+            print(json.dumps(namespace["solution"]()))
+
+        clones = library.Sandbox(init_fn=lambda: None, work_fn=work, **policy).fork(len(programs))
+        collected = library.Sandbox(**policy).reduce(["cat"], clones)
+        return [json.loads(line) for line in collected.stdout.splitlines()]
+
+    def chunked(programs: Sequence[str]) -> list[object]:
+        # Each clone holds a pipe open until all are collected.
+        starts = range(0, len(programs), 200)
+        return [value for start in starts for value in run(programs[start : start + 200])]
+
+    yield chunked
+
+
 METHODS: dict[str, Callable[[], AbstractContextManager[Run]]] = {
     method.__name__: method
     for method in (
@@ -183,6 +215,7 @@ METHODS: dict[str, Callable[[], AbstractContextManager[Run]]] = {
         fork_loop,
         in_process,
         monty,
+        sandlock,
     )
 }
 
