@@ -26,7 +26,6 @@ from pad_ray.sandbox.adapters.rewards import last_block, same_answer
 from pad_ray.sandbox.adapters.session import Session, _ran, assignments
 
 
-
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Limits(wall_s=2, cpu_s=0.3, memory_mb=128, output_kb=64)) as own:
@@ -110,7 +109,9 @@ def test_variables_arrive_as_they_are(value: object) -> None:
 
 
 def test_variables_that_cannot_be_sent_are_named() -> None:
-    with pytest.raises(TypeError, match="the variable 'x' is or holds a object: the sandbox takes plain"):
+    with pytest.raises(
+        TypeError, match="the variable 'x' is or holds a object: the sandbox takes plain"
+    ):
         assignments({"x": [object()]})
     with pytest.raises(ValueError, match="'a b' is no name for a variable"):
         assignments({"a b": 1})
