@@ -10,6 +10,7 @@ import math
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,26 +156,27 @@ def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool
             "load_universal": load_universal,
         },
     }
-    optimizer = schedule = None
+    optimizer = None
     if "optimizer" not in config:
         optimizer = torch.optim.AdamW(
             _parameter_groups(model, settings.weight_decay),
             lr=settings.learning_rate,
             betas=(0.9, 0.95),
         )
-        if "scheduler" not in config:
-            schedule = get_scheduler(
-                settings.schedule, optimizer, settings.warmup_steps, settings.steps
-            )
     engine, *_ = deepspeed.initialize(
         model=model,
         model_parameters=model.parameters() if optimizer is None else None,
         optimizer=optimizer,
-        lr_scheduler=schedule,
+        # Of whichever optimizer it is, the one of a given configuration too.
+        lr_scheduler=None if "scheduler" in config else partial(_schedule, settings),
         config=config,
         dist_init_required=False,
     )
     return engine
+
+
+def _schedule(settings: LoopSettings, optimizer: torch.optim.Optimizer) -> Any:
+    return get_scheduler(settings.schedule, optimizer, settings.warmup_steps, settings.steps)
 
 
 def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -30,10 +30,11 @@ from pad_ray.flow.stages import Stage, open_stage, write_json
 from pad_ray.students.files import located
 from pad_ray.training.checkpoints import check_workers, conversion_obstacle, read_weights
 from pad_ray.training.data import Batch, Example, padding_share, plan_epoch
+from pad_ray.training.deepspeed_config import deepspeed_config
 from pad_ray.training.loop import LoopSettings, train_worker
 from pad_ray.training.metrics import last_metrics
 from pad_ray.training.objectives import Lesson, ObjectiveName
-from pad_ray.training.settings import TrainingHyperparameters, deepspeed_config
+from pad_ray.training.settings import TrainingHyperparameters
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def _loop_settings(
         tokens=str(out / "work"),
         metrics=str(out / "metrics.jsonl"),
         tensorboard=str(out / "tensorboard") if settings.tensorboard else None,
-        deepspeed=deepspeed_config(settings),
+        deepspeed=deepspeed_config(settings, steps),
         batch_size=settings.batch_size,
         micro_batch_size=settings.micro_batch_size,
         steps=steps,

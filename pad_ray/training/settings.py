@@ -1,17 +1,16 @@
-"""How a model is trained, and the DeepSpeed configuration that follows from it."""
+"""How a model is trained."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from pad_ray.base.config import Settings
-from pad_ray.base.errors import ConfigError, DataError
+from pad_ray.base.errors import ConfigError
 from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.inputs import file_input, stage_input
@@ -102,7 +101,8 @@ class TrainingHyperparameters(Settings):
     computed there, or that and the parameters (ZeRO 3). An `optimizer` of type AdamW in the
     DeepSpeed JSON makes it DeepSpeedCPUAdam, which is compiled when first used."""
     deepspeed: Annotated[Path | None, Input(file_input)] = None
-    """DeepSpeed JSON laid over the settings made from these fields."""
+    """DeepSpeed JSON laid over what these fields come to, section by section; "auto" anywhere in it
+    leaves a value to them, and a value that contradicts one of them is refused."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format of weights and activations."""
     workers: Annotated[int, Runtime] = Field(1, ge=1)
@@ -160,6 +160,15 @@ class TrainingHyperparameters(Settings):
         return self
 
     @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.workers > 1 and self.gpus_per_worker % 1:
+            raise ValueError(
+                f"gpus_per_worker: {self.gpus_per_worker:g} is no whole number; NCCL wants a GPU "
+                "of its own for each of several workers"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _offload_fits(self) -> Self:
         least = {"none": 0, "optimizer": 1, "parameters": 3}[self.offload]
         if self.zero_stage < least:
@@ -181,68 +190,6 @@ class TrainingHyperparameters(Settings):
     @property
     def sizes(self) -> BatchSizes:
         return BatchSizes(self.batch_size, self.micro_batch_size)
-
-
-def deepspeed_config(settings: TrainingHyperparameters) -> dict[str, Any]:
-    """Return DeepSpeed's configuration: these settings, and the user's JSON laid over them."""
-    config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": settings.micro_batch_size,
-        "gradient_clipping": settings.gradient_clipping,
-        "zero_optimization": _zero_optimization(settings),
-        "bf16": {"enabled": settings.precision == "bf16"},
-        # The optimizer is torch's AdamW: DeepSpeed's own needs a compiler at run time.
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": 10**9,
-    }
-    if settings.deepspeed is None:
-        return config
-    given = _given_deepspeed(settings.deepspeed)
-    if settings.offload != "none" and "zero_optimization" in given:
-        raise ConfigError(
-            f"offload: {settings.deepspeed} has zero_optimization; say there what is offloaded"
-        )
-    return {**config, **given}
-
-
-def _zero_optimization(settings: TrainingHyperparameters) -> dict[str, Any]:
-    place = {"device": "cpu", "pin_memory": settings.gpus_per_worker > 0}
-    kinds = {
-        "none": (),
-        "optimizer": ("offload_optimizer",),
-        "parameters": ("offload_optimizer", "offload_param"),
-    }[settings.offload]
-    return {"stage": settings.zero_stage, **dict.fromkeys(kinds, place)}
-
-
-_SECTIONS = {"zero_optimization", "optimizer", "checkpoint"}
-_OWNED_BY_SETTINGS = {
-    "train_batch_size",
-    "train_micro_batch_size_per_gpu",
-    "gradient_accumulation_steps",
-}
-
-
-def _given_deepspeed(path: Path) -> dict[str, Any]:
-    """Read the user's DeepSpeed JSON; "auto" leaves a value to the settings."""
-    try:
-        given = json.loads(path.read_text())
-    except OSError as error:
-        raise DataError(f"deepspeed: {path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"deepspeed: {path}: malformed JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise DataError(f"deepspeed: {path}: expected a JSON object")
-    values = {key: value for key, value in given.items() if value != "auto"}
-    for key in _SECTIONS & set(values):
-        if not isinstance(values[key], dict):
-            raise DataError(f"deepspeed: {path}: '{key}': expected an object")
-    for key in _OWNED_BY_SETTINGS & set(values):
-        raise ConfigError(
-            f"deepspeed: {path}: leave '{key}' out or \"auto\": batch_size, micro_batch_size and "
-            "workers decide it"
-        )
-    return values
 
 
 class TrainingSettings(TrainingHyperparameters):

@@ -13,6 +13,7 @@ from torch.nn.functional import kl_div
 
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import Student, make_scratch_student
+from pad_ray.training.loop import _seed_dropout
 from pad_ray.training.objectives import Distilling, LanguageModelling, Lesson
 from pad_ray.training.regularisation import nucleus, nucleus_divergence, set_dropout
 
@@ -84,6 +85,20 @@ def test_units_are_dropped_in_training_alone(size: str) -> None:
     torch.manual_seed(1)
     again.append(objective.loss_sum(engine(made.model), ROWS).item())
     assert again[0] == again[1]
+
+
+def test_a_micro_batch_drops_the_same_units_again_and_others_drop_others() -> None:
+    """On whichever rank, and after a resume: ranks have other rows at one step."""
+
+    def drawn(seed: int, step: int, rows: list[int]) -> tuple[float, ...]:
+        _seed_dropout(seed, step, rows)
+        return tuple(torch.rand(4).tolist())
+
+    asked = [(0, 3, [1, 2]), (0, 3, [5, 6]), (0, 4, [1, 2]), (1, 3, [1, 2]), (0, 31, [2])]
+    first = [drawn(*one) for one in asked]
+    assert len(set(first)) == len(asked)
+    torch.rand(7)
+    assert [drawn(*one) for one in asked] == first
 
 
 def test_no_dropout_changes_nothing() -> None:

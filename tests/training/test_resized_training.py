@@ -120,7 +120,7 @@ def test_state_that_cannot_be_converted_is_refused(
     local_ray: None, training_data: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "sgd.json"
-    file.write_text(json.dumps({"optimizer": {"type": "SGD", "params": {"lr": 0.1}}}))
+    file.write_text(json.dumps({"optimizer": {"type": "SGD", "params": {"lr": "auto"}}}))
     out = tmp_path / "out"
     train_partly(settings(training_data, out, workers=2, deepspeed=file), steps=3)
     with pytest.raises(ConfigError, match=r"^workers: .* state of SGD.* go on with --workers 2 "):
