@@ -7,7 +7,8 @@ A student comes from a hub id, a local folder, a GGUF file or a from-scratch con
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 from pad_ray.base.errors import ConfigError, StudentError, reason_of
 from pad_ray.students.card import CARD_FILE, StudentCard, read_card
 from pad_ray.students.sizes import ScratchSize, scratch_size
+from pad_ray.students.weights import load_pretrained, share_weights
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -106,32 +108,54 @@ def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> S
     quieten()
     if text.startswith("scratch:"):
         raise ConfigError("student: a scratch student is made by training, not loaded")
-    try:
+    with _told(text):
         student = _load_gguf(Path(text), dtype) if text.endswith(".gguf") else _load(text, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise StudentError(
-            f"student: cannot load '{text}': {reason_of(error)} "
-            "(expected a model folder, a hub id, a .gguf file or scratch:<size>)"
-        ) from error
     student.model.eval()
     return student
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """Say in one line why a student cannot be loaded."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise StudentError(
+            f"student: cannot load '{source}': {reason_of(error)} "
+            "(expected a model folder, a hub id, a .gguf file or scratch:<size>)"
+        ) from error
 
 
 def _load(source: str, dtype: torch.dtype) -> Student:
     config = AutoConfig.from_pretrained(source)
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = auto.from_pretrained(source, config=config, dtype=dtype)
+    model = load_pretrained(auto, source, f"student: {source}", config=config, dtype=dtype)
     tokenizer = AutoTokenizer.from_pretrained(source)
     return Student(
         model, with_padding(tokenizer, f"student: {source}"), read_card(Path(source), source)
     )
 
 
+def check_loadable(source: str) -> None:
+    """Raise `StudentError` where a student's configuration or tokenizer cannot be loaded.
+
+    It reads no weights, and nothing of a GGUF file, which holds all in one.
+    """
+    quieten()
+    if source.endswith(".gguf"):
+        return
+    with _told(source):
+        AutoConfig.from_pretrained(source)
+        with_padding(AutoTokenizer.from_pretrained(source), f"student: {source}")
+
+
 def _load_gguf(path: Path, dtype: torch.dtype) -> Student:
     if not path.is_file():
         raise StudentError(f"student: {path}: no such file")
     folder, file = str(path.parent), path.name
-    quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype)
+    quantised = load_pretrained(
+        AutoModelForCausalLM, folder, f"student: {path}", gguf_file=file, dtype=dtype
+    )
     config = quantised.config
     # transformers refuses to save a model that remembers its GGUF origin.
     if hasattr(config, "quantization_config"):
@@ -251,4 +275,6 @@ def save_student(student: Student, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     student.model.save_pretrained(folder)
     student.tokenizer.save_pretrained(folder)
-    (folder / CARD_FILE).write_text(json.dumps(asdict(student.card), indent=2) + "\n")
+    card = folder / CARD_FILE
+    card.write_text(json.dumps(asdict(student.card), indent=2) + "\n", encoding="utf-8")
+    share_weights(card)

@@ -160,5 +160,5 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     if _shards(folder):
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             return dict(get_fp32_state_dict_from_zero_checkpoint(str(folder), tag=_TAG))
-    states = torch.load(folder / _TAG / "mp_rank_00_model_states.pt", weights_only=False)
+    states = torch.load(folder / _TAG / "mp_rank_00_model_states.pt", weights_only=True)
     return dict(states["module"])

@@ -22,6 +22,7 @@ from pad_ray.students.models import (
     save_student,
 )
 from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
+from pad_ray.students.weights import load_weights
 from pad_ray.training.data import (
     Example,
     held_questions,
@@ -204,7 +205,7 @@ def _finish(
     settings: TrainingSettings, stage: Stage, prepared: dict[str, Any], best: Best
 ) -> dict[str, Any]:
     student = load_student(prepared["student"])
-    student.model.load_state_dict(best.weights, strict=False)
+    load_weights(student.model, best.weights, f"train: the checkpoint of step {best.step}")
     student.model.tie_weights()
     student.model.to(DTYPES[settings.precision])
     save_student(Student(student.model, student.tokenizer, _card(settings)), stage.out)

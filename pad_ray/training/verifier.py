@@ -23,6 +23,7 @@ from pad_ray.programs.statements import split_steps
 from pad_ray.students.card import worked_examples
 from pad_ray.students.files import located
 from pad_ray.students.models import DTYPES
+from pad_ray.students.weights import load_weights
 from pad_ray.tasks import get_task
 from pad_ray.training.calibration import (
     Judged,
@@ -223,7 +224,7 @@ def _finish(
     settings: VerifierSettings, stage: Stage, prepared: dict[str, Any], best: Best
 ) -> dict[str, Any]:
     made = make_value_model(prepared["student"])
-    made.model.load_state_dict(best.weights, strict=False)
+    load_weights(made.model, best.weights, f"train_verifier: the checkpoint of step {best.step}")
     made.model.eval()
     raw, held = {}, []
     for part, programs in _split(settings).items():

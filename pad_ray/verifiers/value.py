@@ -25,6 +25,7 @@ from pad_ray.students.card import format_source
 from pad_ray.students.files import VERIFIER_FILE
 from pad_ray.students.inference import Rows, check_understood
 from pad_ray.students.models import quieten, tokenise_source, with_padding
+from pad_ray.students.weights import load_pretrained, share_weights
 from pad_ray.verifiers.base import Candidate, calibrated
 
 HEAD_FILE = "head.safetensors"
@@ -71,15 +72,21 @@ class Verifier:
 
 
 def make_value_model(
-    source: str | Path, *, dtype: torch.dtype | Literal["auto"] = torch.float32
+    source: str | Path,
+    *,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+    is_verifier: bool = False,
 ) -> Verifier:
     """Return an untrained verifier on a decoder-only language model from a folder or hub id.
 
-    `dtype` "auto" is that of the saved weights.
+    `dtype` "auto" is that of the saved weights. What writes the next token is left out, which a
+    saved verifier has not.
     """
     quieten()
     try:
-        backbone = AutoModel.from_pretrained(source, dtype=dtype)
+        backbone = load_pretrained(
+            AutoModel, str(source), f"verifier: {source}", not is_verifier, dtype=dtype
+        )
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise StudentError(f"verifier: cannot load '{source}': {reason_of(error)}") from error
@@ -96,7 +103,9 @@ def save_value_model(verifier: Verifier, folder: Path) -> None:
     verifier.model.backbone.save_pretrained(folder)
     verifier.tokenizer.save_pretrained(folder)
     save_file(verifier.model.head.state_dict(), folder / HEAD_FILE)
-    (folder / VERIFIER_FILE).write_text(json.dumps(asdict(verifier.card), indent=2) + "\n")
+    card = folder / VERIFIER_FILE
+    card.write_text(json.dumps(asdict(verifier.card), indent=2) + "\n", encoding="utf-8")
+    share_weights(card)
 
 
 def load_value_model(folder: Path, device: torch.device | str = "cpu") -> Verifier:
@@ -110,12 +119,13 @@ def load_value_model(folder: Path, device: torch.device | str = "cpu") -> Verifi
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise StudentError(f"scorers.value: {card_file}: cannot be read: {error}") from error
-    made = make_value_model(folder, dtype="auto")
+    made = make_value_model(folder, dtype="auto", is_verifier=True)
     made.model.to(made.model.backbone.dtype)
     try:
         made.model.head.load_state_dict(load_file(folder / HEAD_FILE))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise StudentError(f"scorers.value: {folder / HEAD_FILE}: {error}") from error
+        said = " ".join(str(error).split())
+        raise StudentError(f"scorers.value: {folder / HEAD_FILE}: {said}") from error
     made.model.to(device).eval()
     return Verifier(made.model, made.tokenizer, card)
 
