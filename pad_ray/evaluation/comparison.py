@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pad_ray.base.config import resolve, validate
-from pad_ray.base.intervals import mean_interval
+from pad_ray.base.intervals import share_interval
 from pad_ray.decoding.strategies.vote import is_gold, most_voted
 from pad_ray.evaluation.comparison_plot import plot_curves
 from pad_ray.evaluation.comparison_settings import ComparisonSettings
@@ -93,7 +93,7 @@ def _accuracy(rows: Sequence[dict[str, Any]], right: Sequence[bool]) -> dict[str
     return {
         "problems": len(means),
         "accuracy": float(np.mean(means)),
-        "accuracy_95": mean_interval(means),
+        "accuracy_95": share_interval(means),
     }
 
 
@@ -149,4 +149,4 @@ def print_comparison(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['tokens']:,.0f}",
             seconds,
         )
-    Console(width=120).print(table)
+    Console(markup=False, width=120).print(table)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from pad_ray.base.intervals import mean_interval
+from pad_ray.base.intervals import share_interval
 from pad_ray.tasks import Task
 
 
@@ -29,7 +29,7 @@ class Attempt:
 def repair_metrics(judged: pa.Table, task: Task) -> dict[str, Any]:
     """Return the accounting of an evaluation with strategy `repair`, one row a problem.
 
-    `rounds`: after 0, 1, … repairs, accuracy with its 95% bootstrap interval, share that executes
+    `rounds`: after 0, 1, … repairs, accuracy with its 95% interval, share that executes
     and failures by class. `ceiling` is the accuracy if every program that failed to run had been
     repaired rightly. The other counts compare each problem's last program with its first:
     `failed` at first, of these `repaired_rightly`, `repaired_to_wrong` (it runs, and returns
@@ -73,7 +73,7 @@ def _round(number: int, attempts: Sequence[Attempt]) -> dict[str, Any]:
     return {
         "round": number,
         "accuracy": float(np.mean(right)),
-        "accuracy_95": mean_interval(right),
+        "accuracy_95": share_interval(right),
         "executes": float(np.mean([attempt.executes for attempt in attempts])),
         "failures": dict(failures.most_common()),
     }
@@ -91,7 +91,7 @@ def print_repairs(name: str, metrics: dict[str, Any]) -> None:
             f"{row['executes']:.1%}",
             ", ".join(f"{k} {n}" for k, n in list(row["failures"].items())[:4]) or "none",
         )
-    console = Console(width=120)
+    console = Console(markup=False, width=120)
     console.print(f"repair of {name}:")
     console.print(table)
     print(

@@ -68,7 +68,6 @@ def write_report(
         accuracy=_accuracy(sets, evaluation),
         failing=list(dict.fromkeys(chain.from_iterable(m["failures"] for m in metrics))),
         examples=_examples(sets, evaluation),
-        no_width=any(m["accuracy_95"][0] == m["accuracy_95"][1] for m in metrics),
         wall_s=[sum(r.manifest["wall_s"] for r in part) for part in (synthesis, evaluation)],
         finished_at=max(result.manifest["finished_at"] for result in stages),
         versions=_versions(stages),

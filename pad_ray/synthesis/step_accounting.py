@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pad_ray.base.intervals import mean_interval
+from pad_ray.base.intervals import share_interval
 from pad_ray.synthesis.calculations import count_steps
 
 __all__ = ["record_steps", "step_metrics", "steps_line"]
@@ -28,7 +28,7 @@ def step_metrics(judged: pa.Table) -> dict[str, Any] | None:
     """Return the counts of calculations in judged texts; None where there are no texts.
 
     `wrong_when_right` is the share of texts with the right answer that state a calculation wrongly
-    (of those that state any), with its 95% bootstrap interval; `wrong_when_wrong` that of the
+    (of those that state any), with its 95% interval; `wrong_when_wrong` that of the
     others. A share is None where there is no such text.
     """
     texts = judged.filter(pc.is_valid(judged["steps_checked"]))
@@ -49,7 +49,7 @@ def _share(name: str, texts: pa.Table) -> dict[str, Any]:
     wrong = pc.greater(texts["steps_wrong"], 0).to_pylist()
     if not wrong:
         return {name: None, f"{name}_95": None}
-    return {name: sum(wrong) / len(wrong), f"{name}_95": mean_interval(wrong)}
+    return {name: sum(wrong) / len(wrong), f"{name}_95": share_interval(wrong)}
 
 
 def steps_line(counts: dict[str, int]) -> str:

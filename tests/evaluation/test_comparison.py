@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from pad_ray.base.intervals import mean_interval
+from pad_ray.base.intervals import share_interval
 from pad_ray.evaluation.comparison import _accuracy
 
 
@@ -15,8 +15,8 @@ def test_asking_a_problem_again_makes_no_figure_surer() -> None:
     once, thrice = _accuracy(rows, right), _accuracy(rows * 3, right * 3)
     assert once == thrice
     assert once["problems"] == 200
-    assert once["accuracy_95"] == mean_interval(right)
-    low, high = mean_interval(right * 3)
+    assert once["accuracy_95"] == share_interval(right)
+    low, high = share_interval(right * 3)
     assert high - low < 0.7 * (once["accuracy_95"][1] - once["accuracy_95"][0])
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pad_ray.base.intervals import mean_interval, paired_gain
+from pad_ray.base.intervals import paired_gain, share_interval
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
 from pad_ray.tasks import get_task
@@ -93,7 +93,7 @@ def test_pairs_narrow_the_interval() -> None:
     found = paired_gain(before, after)
     low, high = found["gain_95"]
     assert found["gain"] == pytest.approx(0.05)
-    assert 0 < low < 0.05 < high < mean_interval(after)[1] - sum(before) / 200
+    assert 0 < low < 0.05 < high < share_interval(after)[1] - sum(before) / 200
 
 
 def test_a_line_a_round_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

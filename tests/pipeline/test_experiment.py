@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.flow.stages import MANIFEST
 from pad_ray.pipeline.experiment.report import reached, told
-from pad_ray.pipeline.experiment.results import Group, Outcome, mcnemar, pairs
+from pad_ray.pipeline.experiment.results import Group, Outcome, pairs
 from pad_ray.pipeline.experiment.run import run_experiment
 from pad_ray.pipeline.experiment.settings import ExperimentSettings, Format, suits
 
@@ -174,13 +171,6 @@ def test_pairs_differ_in_one_thing_on_the_same_problems() -> None:
     assert (found[0]["won"], found[0]["lost"]) == (2, 1)
     low, high = found[0]["gain_95"]
     assert low <= found[0]["gain"] <= high
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_two_tailed_coin(won: int, lost: int) -> None:
-    count, less = won + lost, min(won, lost)
-    tail = sum(math.comb(count, k) for k in range(less + 1)) / 2**count
-    assert mcnemar(won, lost) == pytest.approx(min(1.0, 2 * tail))
 
 
 def cell(format: str, learned_from: int, accuracy: float) -> dict[str, Any]:

@@ -139,4 +139,4 @@ def print_cells(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['accuracy']:.1%}",
             f"{low:.1%} to {high:.1%}",
         )
-    Console(width=140).print(table)
+    Console(markup=False, width=140).print(table)

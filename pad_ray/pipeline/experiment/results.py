@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from scipy.stats import binomtest
 
-from pad_ray.base.intervals import mean_interval, paired_gain
+from pad_ray.base.intervals import mcnemar, paired_gain, share_interval
 from pad_ray.evaluation.run import problem_set_of
 from pad_ray.flow.stages import read_manifest
 
@@ -64,8 +63,8 @@ class Outcome:
     def row(self) -> dict[str, Any]:
         """Return the group's line of the table.
 
-        The interval is a bootstrap over problems of their means over seeds; `by_seed` shows what
-        the seed does.
+        The interval is over problems, of their means over seeds; `by_seed` shows what the seed
+        does.
         """
         metrics = [manifest["metrics"] for manifest in self.manifests]
         failures: dict[str, int] = {}
@@ -80,7 +79,7 @@ class Outcome:
             "steps": self.trainings[0]["steps"],
             "asked": self.right.shape[1],
             "accuracy": float(self.right.mean()),
-            "accuracy_95": mean_interval(self.by_problem),
+            "accuracy_95": share_interval(self.by_problem),
             "by_seed": [float(value) for value in self.right.mean(axis=1)],
             "tokens": _mean([metric["tokens"] for metric in metrics]),
             "failures": dict(sorted(failures.items(), key=lambda item: -item[1])),
@@ -158,8 +157,3 @@ def _pair(first: Outcome, second: Outcome, axis: str) -> dict[str, Any]:
         "lost": lost,
         "p": mcnemar(won, lost),
     }
-
-
-def mcnemar(won: int, lost: int) -> float:
-    """Return the two-sided p of McNemar's exact test: won and lost problems are a fair coin's."""
-    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
