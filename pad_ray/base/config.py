@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
@@ -89,7 +90,7 @@ def parse_settings(
         parser.add_argument(positional, type=str, help=described)
     parser.add_class_arguments(model, skip={name for name in (positional, rest) if name})
     try:
-        parsed = parser.parse_args(given)
+        parsed = parser.parse_args(_gathered(given, model))
     except ArgumentError as error:
         raise ConfigError(_one_line(str(error))) from error
     except UnicodeDecodeError as error:
@@ -154,6 +155,44 @@ def _partition(arguments: Sequence[str], own: set[str]) -> tuple[list[str], list
             side = 0 if re.split(r"[.=]", argument[2:])[0] in own else 1
         parts[side].append(argument)
     return parts
+
+
+def _gathered(arguments: Sequence[str], model: type[Settings]) -> list[str]:
+    """Join what is given for a list of names by several flags: of those the last would count."""
+    lists = {f"--{n}" for n, f in model.model_fields.items() if _takes_names(f.annotation)}
+    found: dict[str, list[str]] = {}
+    others: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        name, has_value, value = argument.partition("=")
+        if name not in lists:
+            others.append(argument)
+            continue
+        given = value if has_value else next(left, None)
+        if given is None:
+            others.append(argument)  # the parser says that it lacks a value
+        else:
+            found.setdefault(name, []).append(given)
+    for name, values in found.items():
+        joined = [one for value in values for one in _names(value)]
+        others.append(f"{name}={values[0] if len(values) == 1 else json.dumps(joined)}")
+    return others
+
+
+def _names(value: str) -> list[str]:
+    """Return the names of a flag's value, which may be a list itself."""
+    try:
+        listed = yaml.safe_load(value) if value.startswith("[") else None
+    except yaml.YAMLError:
+        listed = None
+    return [str(name) for name in listed] if isinstance(listed, list) else [value]
+
+
+def _takes_names(annotation: Any) -> bool:
+    """Tell whether a field takes a list of texts or paths."""
+    if get_origin(annotation) is list:
+        return get_args(annotation)[0] in (str, Path)
+    return any(map(_takes_names, get_args(annotation)))
 
 
 def _one_line(text: str) -> str:

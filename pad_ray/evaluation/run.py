@@ -21,7 +21,7 @@ from rich.table import Table
 
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError
-from pad_ray.base.intervals import mean_interval
+from pad_ray.base.intervals import share_interval
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
@@ -29,6 +29,7 @@ from pad_ray.decoding.solver import Solution, Solver
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
 from pad_ray.evaluation.requests import MAY_GROW, begin_flows
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.several import Asked, baselines_of, compare
 from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import LedgerLike, note_rows, share_ledger
@@ -37,12 +38,12 @@ from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
-from pad_ray.students.models import DTYPES, load_student
+from pad_ray.students.models import DTYPES, check_loadable, load_student
 from pad_ray.students.trained_questions import count_trained
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.step_accounting import step_metrics
-from pad_ray.tasks import Task
+from pad_ray.tasks import Task, get_task
 from pad_ray.tasks.inputs import exemplar_input
 from pad_ray.verifiers.settings import ScorerSettings
 
@@ -151,20 +152,31 @@ def _notes(solution: Solution) -> str | None:
 
 
 def evaluate(settings: EvaluationSettings) -> list[dict[str, Any]]:
-    """Evaluate every student and return their manifests, in order.
+    """Evaluate every student and return their manifests, in order; a baseline's come first.
 
     Each student's rows are in a directory of its own, `predictions.parquet` with one row a
     problem. Finished students are not asked again; an interrupted one goes on, and one is asked
-    only the new ones of a set of problems that has grown.
+    only the new ones of a set of problems that has grown. All are checked before one is asked.
+    Of several, `comparison.json` in `settings.out` says what each gains over the first.
     """
     out = resolve(settings.out)
     several = len(settings.students) > 1
-    manifests = []
-    for index, student in enumerate(settings.students):
-        name = f"{index}-{Path(student).name}"
-        manifests.append(evaluate_student(student, settings, out / name if several else out))
+    asked = [
+        Asked(student, out / f"{index}-{Path(student).name}" if several else out)
+        for index, student in enumerate(settings.students)
+    ]
+    baselines = baselines_of(settings.students, out) if settings.baseline else []
+    for one in (*asked, *baselines):
+        _check(one, settings, is_one_of_several=several or bool(baselines))
+    # The directory of one student is this one, which nothing may be in before it is.
+    found = {one.out: evaluate_student(one.student, settings, one.out) for one in asked}
+    found |= {one.out: evaluate_student(one.student, settings, one.out) for one in baselines}
+    folders = [one.out for one in (*baselines, *asked)]
+    manifests = [found[folder] for folder in folders]
     print_table(manifests)
     print_overlaps(manifests)
+    if len(folders) > 1:
+        compare(manifests, folders, out / "comparison.json")
     for manifest in manifests:
         _print_cut(manifest)
         _print_steps(manifest)
@@ -182,6 +194,17 @@ def print_overlaps(manifests: Sequence[dict[str, Any]]) -> None:
                 f"problems of {problem_set_of(manifest)} were among its training problems; what it "
                 "answers there says little of new ones"
             )
+
+
+def _check(one: Asked, settings: EvaluationSettings, is_one_of_several: bool) -> None:
+    """Raise what evaluating a student would, before it is asked or those before it are."""
+    source, card = located(one.student)
+    if card.writes_text:
+        _check_text(card, settings)
+    worked_examples(get_task(settings.task), settings.few_shot)  # fails where there are fewer
+    _opened(one.student, settings, one.out, MAY_GROW)
+    if is_one_of_several:
+        check_loadable(source)
 
 
 def _print_cut(manifest: dict[str, Any]) -> None:
@@ -205,13 +228,11 @@ def _print_steps(manifest: dict[str, Any]) -> None:
 
 def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
     """Evaluate one student into directory `out`, and return its manifest."""
-    one = settings.model_copy(update={"student": student})
     task, problems, _ = settings.load()
     source, card = located(student)
     if card.writes_text:
         _check_text(card, settings)
-    shown = exemplar_input(task.exemplars[: settings.few_shot]) if settings.few_shot else None
-    stage = open_stage(out, "evaluate", one, shown, MAY_GROW)
+    stage = _opened(student, settings, out, MAY_GROW)
     work = out / "work"
     may_retry = settings.retry_errors and work.is_dir()
     if stage.complete is not None and not (may_retry or stage.grown):
@@ -219,7 +240,7 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
         return stage.complete
     worked_examples(task, settings.few_shot)  # fails where there are fewer
     flows = begin_flows(
-        stage, problems, 2 * settings.batch_size, lambda: open_stage(out, "evaluate", one, shown)
+        stage, problems, 2 * settings.batch_size, lambda: _opened(student, settings, out)
     )
     print(f"evaluate: {student} on {len(problems)} problems of {task.name}, {settings.strategy}")
     if settings.retry_errors:
@@ -240,6 +261,15 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
         "them again"
     )
     return manifest
+
+
+def _opened(
+    student: str, settings: EvaluationSettings, out: Path, may_grow: Sequence[str] = ()
+) -> Stage:
+    one = settings.model_copy(update={"student": student})
+    exemplars = get_task(settings.task).exemplars[: settings.few_shot]
+    shown = exemplar_input(exemplars) if settings.few_shot else None
+    return open_stage(out, "evaluate", one, shown, may_grow)
 
 
 def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
@@ -289,7 +319,7 @@ def _finish(
 
 
 def measure(judged: pa.Table) -> dict[str, Any]:
-    """Return accuracy (exact, with its 95% bootstrap interval, and rounded), cost and failures.
+    """Return accuracy (exact, with its 95% interval, and rounded), cost and failures.
 
     `judged` has `JUDGED_SCHEMA`, one row a problem. Shares are of all problems; `executes` is None
     for a student of texts, `steps` (see `step_metrics`) for one of programs; `tokens` and
@@ -300,7 +330,7 @@ def measure(judged: pa.Table) -> dict[str, Any]:
     return {
         "problems": judged.num_rows,
         "accuracy": float(right.mean()),
-        "accuracy_95": mean_interval(right),
+        "accuracy_95": share_interval(right),
         "accuracy_rounded": float(rounded.mean()),
         "executes": _executes(judged),
         "tokens": _mean(judged["completion_tokens"]),
@@ -352,7 +382,8 @@ def print_table(manifests: Sequence[dict[str, Any]]) -> None:
     )
     for row in table_rows(manifests):
         table.add_row(*row)
-    Console(width=140).print(table)
+    # A name is no markup.
+    Console(width=140, markup=False).print(table)
 
 
 def table_rows(manifests: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:

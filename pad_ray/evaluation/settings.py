@@ -49,9 +49,11 @@ class EvaluationSettings(EvaluationRun, RetrySettings):
     """Let one or several students answer a task's problems and compare them."""
 
     student: Annotated[Annotated[list[str], MinLen(1)] | str, Input(model_input, is_saved=True)]
-    """Student folder, hub id or .gguf file, or a list of them."""
+    """Student folder, hub id or .gguf file; several are given by a list or `--student` again."""
+    baseline: Annotated[bool, Runtime] = False
+    """Ask the same of what each student was trained from, as its card says, and compare."""
     out: Annotated[Path, Runtime]
-    """Directory for one folder a student and the table of all."""
+    """Directory for the answers; of several students one folder each and comparison.json."""
 
     @property
     def students(self) -> list[str]:

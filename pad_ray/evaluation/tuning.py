@@ -284,7 +284,7 @@ def _print(figures: Mapping[str, Any], telling: int, fitted: Mapping[str, float]
     shown = ", ".join(f"{name} {weight:g}" for name, weight in fitted.items() if weight)
     for name, share in figures["picking"].items():
         table.add_row(name, shown if name == "fitted" else "", f"{share:.1%}")
-    console = Console(width=100)
+    console = Console(markup=False, width=100)
     console.print(f"of {telling} problems that have right and wrong samples:")
     console.print(table)
     auto = figures["auto"]

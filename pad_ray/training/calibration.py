@@ -141,7 +141,7 @@ def print_quality(manifest: dict[str, Any]) -> None:
     for name, row in rows:
         area = "-" if row["auc"] is None else f"{row['auc']:.3f}"
         table.add_row(name, str(row["programs"]), f"{row['right']:.1%}", area, f"{row['ece']:.3f}")
-    Console(width=100).print(table)
+    Console(markup=False, width=100).print(table)
     within = manifest["within_questions"]
     if within["auc"] is not None:
         print(

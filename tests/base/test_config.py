@@ -56,6 +56,23 @@ def test_flags_override_the_yaml_and_leave_the_rest(tmp_path: Path) -> None:
     assert parsed.sandbox == SandboxSettings(wall_s=1.5, memory_mb=128)
 
 
+def test_a_flag_given_again_adds_to_a_list_of_names(tmp_path: Path) -> None:
+    file = write_yaml(tmp_path / "job.yaml", task="coin_flip", out="o", student="from_yaml")
+
+    def students(*flags: str) -> list[str]:
+        return parse_settings(EvaluationSettings, ["--config", file, *flags], "evaluate").students
+
+    assert students() == ["from_yaml"]
+    assert students("--student", "a") == students("--student=a") == ["a"]
+    assert students("--student", "a", "--count", "3", "--student=b, c: d") == ["a", "b, c: d"]
+    assert students("--student", "[a, b]") == ["a", "b"]
+    assert students("--student", "[a, b]", "--student", "7") == ["a", "b", "7"]
+    with pytest.raises(ConfigError, match="student"):
+        students("--student")
+    data = ["--out", "o", "--data", "one", "--data", "two"]
+    assert parse_settings(TrainingSettings, data, "train").data == [Path("one"), Path("two")]
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     samples=st.integers(1, 50),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import root_cause, validate
-from pad_ray.base.errors import ConfigError, FailuresError, ResourceError, StudentError
+from pad_ray.base.errors import (
+    ConfigError,
+    FailuresError,
+    PadError,
+    ResourceError,
+    StudentError,
+)
 from pad_ray.base.records import Problem
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import COMPLETED_SCHEMA, JUDGED_SCHEMA
@@ -28,9 +35,10 @@ from pad_ray.evaluation.run import (
     table_rows,
 )
 from pad_ray.evaluation.settings import EvaluationSettings
+from pad_ray.evaluation.several import against_first, print_gains
 from pad_ray.flow.ledger import Ledger
 from pad_ray.sandbox import Outcome, Sandbox, SandboxError
-from pad_ray.students.card import StudentCard
+from pad_ray.students.card import CARD_FILE, StudentCard
 from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.synthesis.judge_settings import Rule
@@ -357,6 +365,98 @@ def test_a_sandbox_that_cannot_work_ends_an_evaluation(
         StudentStage(asking, task)(requests)
 
 
+def test_all_students_are_checked_before_one_is_asked(untrained: list[str], tmp_path: Path) -> None:
+    out, broken = tmp_path / "out", tmp_path / "broken"
+    shutil.copytree(untrained[0], broken)
+    (broken / "tokenizer.json").write_text("{")
+    taken = tmp_path / "taken"
+    (taken / "1-programs").mkdir(parents=True)
+    (taken / "1-programs" / "mine.txt").write_text("")
+    for students, change, said in (
+        (untrained, {"few_shot": 1}, "few_shot: the worked examples are programs"),
+        ([untrained[0], "./gone"], {}, "student: .*gone: no such file or folder"),
+        ([untrained[0], str(broken)], {}, f"student: cannot load '{broken}'"),
+        ([untrained[1], untrained[0]], {"out": taken}, "1-programs is not empty and was not made"),
+        (untrained[:1], {"few_shot": 99}, "few_shot: arithmetic has"),
+    ):
+        with pytest.raises(PadError, match=said):
+            evaluate(settings(**{"out": out, **change}, student=students))
+        assert not out.exists() and len(list(taken.iterdir())) == 1
+
+
+def test_a_baseline_is_what_students_were_trained_from(
+    untrained: list[str], tmp_path: Path
+) -> None:
+    for origin, said in (
+        (None, "does not say what it was trained from"),
+        ("scratch:tiny", "trained from scratch:tiny, whose weights were drawn at random"),
+        (str(tmp_path / "gone"), "baseline: .*gone: no such file or folder"),
+    ):
+        student = tmp_path / str(len(str(origin)))
+        shutil.copytree(untrained[0], student)
+        if origin is None:
+            (student / CARD_FILE).unlink()
+        else:
+            (student / CARD_FILE).write_text(json.dumps({"format": "program", "origin": origin}))
+        with pytest.raises(PadError, match=said):
+            evaluate(settings(tmp_path / "out", str(student), baseline=True))
+    assert not (tmp_path / "out").exists()
+    thoughts = tmp_path / "thoughts"
+    shutil.copytree(untrained[1], thoughts)
+    (thoughts / CARD_FILE).write_text(json.dumps({"format": "cot", "origin": untrained[0]}))
+    with pytest.raises(ConfigError, match="writes format 'cot', and .* would be asked for program"):
+        evaluate(settings(tmp_path / "out", str(thoughts), baseline=True))
+
+
+def test_students_are_compared_problem_by_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = [
+        [1, 1, 0, 0, 0, 0, 0, 0, 0, 1],
+        [1, 0, 1, 1, 1, 1, 1, 1, 1, 1],
+        [1] * 2 + [0] * 7 + [1],
+    ]
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder, shares in zip(folders, right, strict=True):
+        folder.mkdir()
+        rows = [
+            {"problem_id": f"p{n}", "reason": None if share else "wrong_answer"}
+            for n, share in enumerate(shares)
+        ]
+        # Another order each: a row's problem is what its id says.
+        rows = rows[int(folder.name) :] + rows[: int(folder.name)]
+        pq.write_table(judged(*rows), folder / "predictions.parquet")
+    better, same = against_first(folders)
+    assert (better["won"], better["lost"], better["gain"]) == (7, 1, pytest.approx(0.6))
+    assert better["p"] == pytest.approx(2 * 9 / 2**8)
+    assert 0 < better["gain_95"][0] < 0.6 < better["gain_95"][1] <= 1
+    assert (same["won"], same["lost"], same["p"]) == (0, 0, 1.0)
+    print_gains(["plain", "exp[lr=3]", "exp[/a]"], [better, same])
+    shown = capsys.readouterr().out
+    assert "against plain" in shown and "exp[lr=3]" in shown and "exp[/a]" in shown
+    assert "+60.0%" in shown and "0.0703" in shown
+
+
+@pytest.mark.slow
+def test_a_baseline_is_asked_too_and_compared_with(
+    local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = tmp_path / "trained"
+    shutil.copytree(untrained[0], trained)
+    (trained / CARD_FILE).write_text(json.dumps({"format": "program", "origin": untrained[0]}))
+    out = tmp_path / "out"
+    (alone,) = evaluate(settings(out, str(trained)))
+    manifests = evaluate(settings(out, str(trained), baseline=True))
+    assert manifests[1] == alone
+    assert manifests[0]["student"] == untrained[0]
+    assert (out / "baseline-0-programs" / "predictions.parquet").is_file()
+    first, second = json.loads((out / "comparison.json").read_text())
+    assert "gain" not in first
+    assert (second["student"], second["gain"], second["p"]) == (str(trained), 0.0, 1.0)
+    assert capsys.readouterr().out.count("nothing to do") == 1
+    assert evaluate(settings(out, [str(trained)], baseline=True)) == manifests
+
+
 @pytest.mark.slow
 def test_students_are_asked_every_problem_once(
     local_ray: None, untrained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -371,6 +471,9 @@ def test_students_are_asked_every_problem_once(
         assert manifest["metrics"]["failures"] == {"truncated": 8}
         assert manifest == json.loads((out / folder / "manifest.json").read_text())
     assert capsys.readouterr().out.count("8 answers were cut short") == 2
+    compared = json.loads((out / "comparison.json").read_text())
+    assert [row["student"] for row in compared] == untrained
+    assert (compared[1]["won"], compared[1]["lost"], compared[1]["p"]) == (0, 0, 1.0)
     assert evaluate(settings(out, untrained, actors=2)) == manifests
     assert capsys.readouterr().out.count("nothing to do") == 2
 

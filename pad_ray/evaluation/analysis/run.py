@@ -198,7 +198,7 @@ def _print(result: dict[str, Any]) -> None:
     table = Table("measure", *(f"{s['name']} ({s['format']})" for s in result["students"]))
     for measure, said in HEADLINES.items():
         table.add_row(said, *(_cell(s["measures"].get(measure)) for s in result["students"]))
-    Console(width=140).print(table)
+    Console(markup=False, width=140).print(table)
     print(f"analyze: embedding: {result['embedding']}; means over problems with 95% intervals")
 
 

@@ -85,7 +85,7 @@ def print_plan(plan: Plan) -> None:
         _text(hours, lambda value: f"{value:,.2f}"),
         _text(plan.usd, dollars),
     )
-    console = Console(width=150, highlight=False)
+    console = Console(markup=False, width=150, highlight=False)
     console.print(table)
     console.print(f"cluster: {plan.cluster.describe()}")
     verdict = "; ".join(plan.misfits)

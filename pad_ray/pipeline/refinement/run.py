@@ -156,7 +156,7 @@ def print_rounds(rows: Sequence[dict[str, Any]]) -> None:
             f"{repair['rounds'][0]['executes']:.1%} to {repair['rounds'][-1]['executes']:.1%}",
             f"{repair['ceiling']:.1%}",
         )
-    Console(width=140).print(table)
+    Console(markup=False, width=140).print(table)
     last = rows[-1]["round"]
     for row in rows:
         if row["round"] == last:
