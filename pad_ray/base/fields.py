@@ -65,6 +65,12 @@ class Difference:
     there: object
     now: object
 
+    @property
+    def is_more(self) -> bool:
+        """Whether it is a number that is higher now."""
+        numbers = isinstance(self.there, int | float) and isinstance(self.now, int | float)
+        return numbers and self.now > self.there  # type: ignore[operator]
+
     def __str__(self) -> str:
         return f"{self.key} ({self.there!r} there, {self.now!r} now)"
 

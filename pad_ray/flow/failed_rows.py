@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from uuid import uuid4
 
@@ -46,8 +47,8 @@ def refuse_all_failed(folders: list[Path], max_failures: int | None, can_retry: 
     return failed
 
 
-def forget_failed(work: Path) -> int:
-    """Take a flow's failed rows out of what is done; return how many there were.
+def forget_failed(work: Path, reasons: Collection[str] = FAILED) -> int:
+    """Take a flow's rows with these reasons out of what is done; return how many there were.
 
     A file of rows and the file of their ids in Ray's checkpoint, which begin with one name, give
     way to files of the other rows. Ray takes back what a name with `.pending` stands for: whatever
@@ -59,7 +60,7 @@ def forget_failed(work: Path) -> int:
             continue
         files = sorted((work / DONE).glob(f"{ids.stem}*.parquet"))
         rows = parquet_dataset(work / DONE, files).to_table()
-        failed = pc.is_in(rows["reason"], value_set=pc.cast(sorted(FAILED), rows["reason"].type))
+        failed = pc.is_in(rows["reason"], value_set=pc.cast(sorted(reasons), rows["reason"].type))
         count = pc.sum(failed).as_py() or 0
         if not count:
             continue

@@ -33,7 +33,7 @@ class Stage:
     """An open stage directory; `complete` holds the manifest of an earlier, finished run.
 
     `record` is what is written down of settings and inputs, `fingerprint` stands for those that
-    decide rows. `grown` names what is more now than it was there. `laps` are the seconds of its
+    decide rows. `changed` is what may be more now than it was there. `laps` are the seconds of its
     parts so far, of this run alone.
     """
 
@@ -43,10 +43,15 @@ class Stage:
     fingerprint: str
     started: float
     complete: dict[str, Any] | None
-    refuse_others: Callable[[], tuple[str, ...]]
-    grown: tuple[str, ...] = ()
+    refuse_others: Callable[[], tuple[Difference, ...]]
+    changed: tuple[Difference, ...] = ()
     laps: dict[str, float] = field(default_factory=dict)
     attempts: list[Attempts] = field(default_factory=list)
+
+    @property
+    def grown(self) -> tuple[str, ...]:
+        """The names of what has changed."""
+        return tuple(difference.key for difference in self.changed)
 
     def lap(self, part: str) -> None:
         """Note that a part of the stage has just ended; the manifest tells how long each took."""
@@ -186,27 +191,29 @@ def open_stage(
     inputs: Mapping[str, str] | None = None,
     may_grow: Collection[str] = (),
     remedies: Mapping[str, str] | None = None,
+    may_rise: Collection[str] = (),
 ) -> Stage:
     """Look at a stage's directory, without writing; refuse one made by other settings.
 
     `inputs` are fingerprints of inputs beside those that the settings name. Where only settings and
-    inputs of `may_grow` differ, the stage tells them as `grown`, and it is for the job to see
-    whether they are more than they were. `remedies` say what else can be done about a difference.
+    inputs of `may_grow` differ, the stage tells them as `changed`, and it is for the job to see
+    whether they are more than they were; numbers of `may_rise` are, or are refused. `remedies` say
+    what else can be done about a difference.
     """
     record = {
         "settings": settings.row_settings(),
         "inputs": settings.inputs() | dict(inputs or {}),
     }
 
-    def refuse_others() -> tuple[str, ...]:
+    def refuse_others() -> tuple[Difference, ...]:
         changed = _differences(out, job, type(settings), record)
-        if not all(difference.key in may_grow for difference in changed):
+        if not all(d.key in may_grow or (d.key in may_rise and d.is_more) for d in changed):
             raise ConfigError(_refusal(out, changed, remedies or {}))
-        return tuple(difference.key for difference in changed)
+        return tuple(changed)
 
-    grown = refuse_others()
+    changed = refuse_others()
     mark = stage_fingerprint(settings, record["inputs"])
-    return Stage(out, job, record, mark, time.time(), _complete(out), refuse_others, grown)
+    return Stage(out, job, record, mark, time.time(), _complete(out), refuse_others, changed)
 
 
 def _complete(out: Path) -> dict[str, Any] | None:
@@ -282,7 +289,7 @@ def _lacks(key: str, *records: Mapping[str, str]) -> bool:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read a stage's manifest; `DataError` if the folder holds no finished stage."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{folder}: no {MANIFEST}: not a finished stage of pad-ray") from None
     except (OSError, ValueError) as error:

@@ -24,7 +24,7 @@ __all__ = ["TeacherStage"]
 _BY_TEACHER: Any = ("teacher",)
 # As which the ledger knows the rows that a teacher answers.
 _PART = "teacher"
-_CUT = "truncated: cut at the limit of tokens; a higher max_tokens needs another --out"
+_CUT = "truncated: cut at the limit of tokens; raise that with --retry_errors true"
 
 
 class TeacherStage:
@@ -90,22 +90,27 @@ class TeacherStage:
             for index in request.sample_indices
         }
         answers: dict[Sample, Completion] = {}
+        limit = teacher.most_tokens
         for journal in journals.values():
-            answers |= journal.read(asked)
+            answers |= journal.read(asked, limit)
         if self._retry_errors:
             answers = {sample: one for sample, one in answers.items() if one.error is None}
         missing = [row for row in rows if _sample(row) not in answers]
-        for request, indices, completions in teacher.complete_each(self._requests(missing)):
-            found = {
-                (request.problem.problem_id, index): completion
-                for index, completion in zip(indices, completions, strict=True)
-            }
-            # What cost nothing is asked for again, should the run end before its block is done.
-            if any(_was_paid(one) for one in completions):
-                homes[next(iter(found))].append(found, asked)
-            answers |= found
-            # Once too many have failed the ledger has room for no more; what is in flight comes.
-            self._ledger.note(_PART, _noted(found))
+        try:
+            for request, indices, completions in teacher.complete_each(self._requests(missing)):
+                found = {
+                    (request.problem.problem_id, index): completion
+                    for index, completion in zip(indices, completions, strict=True)
+                }
+                # What cost nothing is asked for again, should the run end before its block is done.
+                if any(_was_paid(one) for one in completions):
+                    homes[next(iter(found))].append(found, asked, limit)
+                answers |= found
+                # Too many failures leave no room in the ledger; what is in flight still comes.
+                self._ledger.note(_PART, _noted(found))
+        finally:
+            for journal in journals.values():
+                journal.sync()
         note_rows(self._ledger, _PART, ())
         return answers
 

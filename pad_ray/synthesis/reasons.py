@@ -51,7 +51,11 @@ _LIMITS = {
 def remedy(teacher: str | None) -> str:
     """Return what to do about texts that were cut short."""
     flag = _LIMITS.get(teacher or "")
-    return f"raise {flag}" if flag else "ask for them again with a higher limit of tokens"
+    return (
+        f"{flag} higher, with --retry_errors true, asks for them again"
+        if flag
+        else "ask for them again with a higher limit of tokens"
+    )
 
 
 def is_cut(text: str, finish_reason: str | None) -> bool:

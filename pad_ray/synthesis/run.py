@@ -64,6 +64,9 @@ __all__ = [
 _PROBLEMS = "problems.json"
 # The rows of a dataset that has grown since it was finished.
 _EARLIER = "earlier"
+# A limit of tokens decides only the rows that were cut short at it.
+_LIMITS = ("endpoint.max_tokens", "student.max_new_tokens", "vllm.max_tokens")
+_CUT = "truncated"
 _JUDGED_BY = ("task/file", "accept", "near_duplicates")
 # While the last answers of a block are waited for, the next one's requests go out.
 _BLOCKS_ASKED_AT_ONCE = 2
@@ -74,16 +77,22 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
     with the rows that are missing, and so does one whose budget was spent, if it is raised, or
-    whose failed rows are to be asked for again. Without `want`, more samples or problems than it
-    has are added to it. Raises `FailuresError` where too many rows fail.
+    whose failed rows are to be asked for again, with a higher limit of tokens those too that were
+    cut short. Without `want`, more samples or problems than it has are added to it. Raises
+    `FailuresError` where too many rows fail.
     """
     out = locate(settings.out)
     task = get_task(settings.task)
     stage = _open(settings, task, _may_grow(settings))
     work = out / "work"
     if stage.complete is not None and not (
-        stage.grown or _can_go_on(stage.complete, settings, work)
+        _wants_more(stage) or _can_go_on(stage.complete, settings, work, _is_raised(stage))
     ):
+        if _is_raised(stage) and stage.complete["counts"]["by_reason"].get(_CUT):
+            raise ConfigError(
+                f"out: {out} was made by an earlier version, which kept nothing to ask for its cut "
+                "texts with; name another directory"
+            )
         print(f"synthesize: {out} is complete; nothing to do")
         return stage.complete
     teacher, problems = _begin(stage, work, task, settings)
@@ -116,9 +125,22 @@ def _may_grow(settings: SynthesisSettings) -> Sequence[str]:
 
 def _open(settings: SynthesisSettings, task: Task, may_grow: Sequence[str]) -> Stage:
     remedies = dict.fromkeys(_JUDGED_BY, "jobs/judge.py judges what is there again, at no cost")
-    return open_stage(
-        locate(settings.out), "synthesize", settings, _shown(settings, task), may_grow, remedies
-    )
+    if not settings.retry_errors:
+        how = "with --retry_errors true a higher limit is asked for what was cut short"
+        remedies |= dict.fromkeys(_LIMITS, how)
+    rise = _LIMITS if settings.retry_errors else ()
+    shown = _shown(settings, task)
+    return open_stage(locate(settings.out), "synthesize", settings, shown, may_grow, remedies, rise)
+
+
+def _is_raised(stage: Stage) -> bool:
+    """Tell whether the limit of tokens is higher than it was there."""
+    return bool(set(_LIMITS) & set(stage.grown))
+
+
+def _wants_more(stage: Stage) -> bool:
+    """Tell whether there are to be more problems or samples."""
+    return bool(set(stage.grown) - set(_LIMITS))
 
 
 def _shown(settings: SynthesisSettings, task: Task) -> dict[str, str]:
@@ -128,9 +150,15 @@ def _shown(settings: SynthesisSettings, task: Task) -> dict[str, str]:
     return exemplar_input(task.exemplars) if teacher is not None and teacher.shots else {}
 
 
-def _can_go_on(manifest: dict[str, Any], settings: SynthesisSettings, work: Path) -> bool:
-    """Tell whether more may now be asked, that a budget cut short, or rows that failed."""
-    if settings.retry_errors and failures_in(manifest) and (work / _PROBLEMS).is_file():
+def _can_go_on(
+    manifest: dict[str, Any], settings: SynthesisSettings, work: Path, is_raised: bool
+) -> bool:
+    """Tell whether more may now be asked, that a budget cut short, or rows that failed.
+
+    Rows that were cut short may where the limit of tokens `is_raised`.
+    """
+    again = failures_in(manifest) + (is_raised and manifest["counts"]["by_reason"].get(_CUT, 0))
+    if settings.retry_errors and again and (work / _PROBLEMS).is_file():
         return True
     spent = manifest.get("spent") or {**manifest["tokens"], "cost_usd": manifest["cost_usd"]}
     tokens = spent["prompt_tokens"] + spent["completion_tokens"]
@@ -146,10 +174,12 @@ def _begin(
     Returns the teacher, which has been checked, and the problems' counts.
     """
     described = work / _PROBLEMS
-    if stage.grown:
+    if _wants_more(stage):
         teacher = _grow(stage, work, task, settings)
     elif described.is_file():
         teacher = _checked_teacher(settings, task)
+        stage.claim()
+        _forget_cut(stage, work)
         stage.begin()
     else:
         with scratch_beside(stage.out) as folder:
@@ -195,8 +225,19 @@ def _grow(
             for part in sorted(fresh.glob("round-*")):
                 move_folder(part, work / part.name, last=WHOLE)
             write_text(work / _PROBLEMS, (fresh / _PROBLEMS).read_text())
+        _forget_cut(stage, work)
         stage.begin()
     return teacher
+
+
+def _forget_cut(stage: Stage, work: Path) -> None:
+    """Have what was cut short asked for again, if that may now be longer.
+
+    Before the stage begins: once the new limit is written down it is no higher any more.
+    """
+    if _is_raised(stage):
+        for folder in sorted(work.glob("round-*")):
+            forget_failed(folder, {_CUT})
 
 
 def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMTeacher:
@@ -410,12 +451,12 @@ def _finish(
     busy = {part: round(seconds, 3) for part, seconds in totals.busy_s.items()}
     spent = _spent(totals, result)
     manifest = stage.finish({"counts": counts, **result, "spent": spent, "busy_s": busy})
-    can_retry = failed > 0 and settings.may_answer_otherwise
-    if not not_asked and not can_retry:
+    again = failed + counts["by_reason"].get(_CUT, 0)
+    if not not_asked and not (again and settings.may_answer_otherwise):
         remove_folder(work)
     describe(stage.out, manifest)
     print_counts(manifest, stage.out)
-    if can_retry:
+    if failed and settings.may_answer_otherwise:
         print(
             f"synthesize: {failed} rows failed; the same command with --retry_errors true asks "
             "for them again"
@@ -485,4 +526,4 @@ def _print_cost(manifest: dict[str, Any]) -> None:
         f"${cost:,.2f}",
         f"${cost / manifest['counts']['verified']:,.4f}",
     )
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -65,9 +65,13 @@ class PaidTeacher(Teacher, Protocol):
     `complete_each` yields (request, sample indices, completions) as answers come, and not at all
     for samples that the ledger's budget has no room for; what is in flight when it raises is still
     yielded first. `with_ledger` returns the teacher with a ledger to ask. `asks` is a key of what
-    is asked for a sample: an answer under another one is to another question. `keys` are secrets
-    that the driver hands to the actors through the ledger.
+    is asked for a sample: an answer under another one is to another question. `most_tokens` is what
+    an answer may have; it is not in that key, as what ends before it does not depend on it. `keys`
+    are secrets that the driver hands to the actors through the ledger.
     """
+
+    @property
+    def most_tokens(self) -> int: ...
 
     def keys(self) -> Mapping[str, str]: ...
 

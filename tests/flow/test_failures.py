@@ -108,6 +108,8 @@ def test_failed_rows_are_forgotten_and_no_others(tmp_path: Path) -> None:
     assert ids_in(tmp_path / "done") == ["a-0", "a-2", "c-0", "c-1"]
     assert ids_in(tmp_path / "checkpoint") == ids_in(tmp_path / "done")
     assert forget_failed(tmp_path) == 0
+    assert forget_failed(tmp_path, {"truncated"}) == 1
+    assert ids_in(tmp_path / "done") == ids_in(tmp_path / "checkpoint") == ["a-0", "a-2", "c-0"]
 
 
 def test_rows_that_are_not_committed_are_left_to_ray(tmp_path: Path) -> None:

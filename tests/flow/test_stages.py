@@ -246,6 +246,21 @@ def test_what_may_grow_is_told_and_nothing_else_passes(tmp_path: Path) -> None:
         open_stage(tmp_path, "bake", spelt, {"problems": "bb"}, ["flour"])
 
 
+class Batches(Settings):
+    loaves: int = 4
+    """Loaves of a batch."""
+
+
+@pytest.mark.parametrize(("now", "grown"), [(4, ()), (5, ("loaves",))])
+def test_a_number_may_rise(tmp_path: Path, now: int, grown: tuple[str, ...]) -> None:
+    open_stage(tmp_path, "bake", Batches()).begin()
+    assert open_stage(tmp_path, "bake", Batches(loaves=now), may_rise=["loaves"]).grown == grown
+    with pytest.raises(ConfigError, match=r"loaves \(4 there, 3 now\)"):
+        open_stage(tmp_path, "bake", Batches(loaves=3), may_rise=["loaves"])
+    with pytest.raises(ConfigError, match=r"loaves \(4 there, 5 now\)"):
+        open_stage(tmp_path, "bake", Batches(loaves=5))
+
+
 def test_two_runs_do_not_write_in_one_directory(tmp_path: Path) -> None:
     stage = opened(tmp_path)
     other = FileLock(tmp_path / LOCK, timeout=0)  # as another process has

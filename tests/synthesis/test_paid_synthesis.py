@@ -18,13 +18,15 @@ import pytest
 from kills import ROOT, job_command, run_job, wait_until
 
 from pad_ray.base.config import root_cause
-from pad_ray.base.errors import FailuresError, TeacherError
+from pad_ray.base.errors import ConfigError, FailuresError, TeacherError
+from pad_ray.flow.holding import let_go_of_all
 from pad_ray.flow.ledger import Ledger
 from pad_ray.synthesis.generation import TeacherStage
 from pad_ray.synthesis.requests import request_tables
-from pad_ray.synthesis.run import synthesize
+from pad_ray.synthesis.run import _may_grow, _open, synthesize
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.teacher import make_teacher
+from pad_ray.tasks import get_task
 from pad_ray.teachers.prompts import TEXT_RULES
 from pad_ray.teachers.vllm import VLLMTeacher
 from tests.teachers.openai_server import (
@@ -91,10 +93,10 @@ def test_a_stage_asks_no_sample_again_that_another_was_answered(tmp_path: Path) 
 
     with openai_server(fails_at_last) as server:
         with pytest.raises(TeacherError, match="the key is refused"):
-            ask_in_stage(server, tmp_path)
+            ask_in_stage(settings(server, tmp_path / "out"), tmp_path)
         first = server.calls[:50]
     with openai_server(answer) as server:
-        table = ask_in_stage(server, tmp_path)
+        table = ask_in_stage(settings(server, tmp_path / "out"), tmp_path)
         second = server.calls
     sample = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in first]
     again = [(call.body["messages"][-1]["content"], call.body["seed"]) for call in second]
@@ -105,9 +107,8 @@ def test_a_stage_asks_no_sample_again_that_another_was_answered(tmp_path: Path) 
     }
 
 
-def ask_in_stage(server: OpenAIServer, folder: Path, retry_errors: bool = False) -> pa.Table:
+def ask_in_stage(run: SynthesisSettings, folder: Path, retry_errors: bool = False) -> pa.Table:
     """Ask for all samples as one actor does, with a ledger of its own."""
-    run = settings(server, folder / "out")
     task, problems, _ = run.load()
     (block,) = request_tables(problems, SAMPLES, 10**6)
     teacher = make_teacher(run, task)
@@ -123,13 +124,13 @@ def test_what_every_request_is_refused_for_ends_the_run_and_nothing_is_paid_twic
 
     with openai_server(refuses_at_last) as server:
         with pytest.raises(FailuresError, match=r"20 problems in a row failed, mostly: HTTP 400"):
-            ask_in_stage(server, tmp_path)
+            ask_in_stage(settings(server, tmp_path / "out"), tmp_path)
         # Two samples a problem; what is in flight may come before the last answers, and after the
         # last failure.
         assert len(server.calls) <= 10 + 2 * 20 + 2 * 8
         answered = {call.body["seed"] for call in server.calls[:10]}
     with openai_server(answer) as server:
-        table = ask_in_stage(server, tmp_path)
+        table = ask_in_stage(settings(server, tmp_path / "out"), tmp_path)
     assert not answered & {call.body["seed"] for call in server.calls}
     assert len(server.calls) == PROBLEMS * SAMPLES - 10
     assert table["error"].null_count == table.num_rows == PROBLEMS * SAMPLES
@@ -139,15 +140,107 @@ def test_errors_that_were_paid_for_are_asked_again_if_that_is_wanted(tmp_path: P
     def empty_at_first(call: Call) -> Reply:
         return chat("", usage=(100, 20)) if call.number < 4 else answer(call)
 
+    def faults(server: OpenAIServer, retry_errors: bool = False) -> int:
+        table = ask_in_stage(settings(server, tmp_path / "out"), tmp_path, retry_errors)
+        assert table.num_rows == PROBLEMS * SAMPLES
+        return table.num_rows - table["error"].null_count
+
     with openai_server(empty_at_first) as server:
-        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES - 4
+        assert faults(server) == 4
     with openai_server(answer) as server:
-        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES - 4
+        assert faults(server) == 4
         assert not server.calls
-        assert ask_in_stage(server, tmp_path, True)["error"].null_count == PROBLEMS * SAMPLES
+        assert faults(server, retry_errors=True) == 0
         assert len(server.calls) == 4
-        assert ask_in_stage(server, tmp_path)["error"].null_count == PROBLEMS * SAMPLES
+        assert faults(server) == 0
         assert len(server.calls) == 4
+
+
+def cut_below(limit: int, share: int) -> Script:
+    """Answer so many eighths of the problems in part, if fewer tokens than that are asked for."""
+
+    def script(call: Call) -> Reply:
+        if call.body["max_tokens"] >= limit or not refused(call, share):
+            return answer(call)
+        return chat("def solution():\n    a =", usage=(100, 20), finish_reason="length")
+
+    return script
+
+
+def limited(server: OpenAIServer, out: Path, tokens: int, **others: Any) -> SynthesisSettings:
+    run = settings(server, out, **others)
+    assert run.endpoint is not None
+    return run.model_copy(
+        update={"endpoint": run.endpoint.model_copy(update={"max_tokens": tokens})}
+    )
+
+
+def test_what_was_cut_short_is_asked_again_with_a_higher_limit_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    def ask(server: OpenAIServer, tokens: int) -> tuple[int, int]:
+        """Return how many texts were cut, and how many samples were asked for."""
+        before = len(server.calls)
+        table = ask_in_stage(limited(server, tmp_path / "out", tokens), tmp_path)
+        return table["finish_reason"].to_pylist().count("length"), len(server.calls) - before
+
+    def cuts(call: Call) -> Reply:
+        limit = call.body["max_tokens"]
+        return cut_below(1000, {64: 4, 256: 2}.get(limit, 0))(call)
+
+    with openai_server(cuts) as server:
+        first, asked = ask(server, 64)
+        assert 0 < first < asked == PROBLEMS * SAMPLES
+        assert ask(server, 64) == (first, 0)
+        second, asked = ask(server, 256)
+        assert 0 < second < first == asked
+        # What is still cut was paid for at this limit.
+        assert ask(server, 256) == (second, 0)
+        assert ask(server, 2000) == (0, second)
+
+
+def test_a_limit_may_be_raised_for_what_was_cut_short_and_not_lowered(tmp_path: Path) -> None:
+    with openai_server(answer) as server:
+        run = limited(server, tmp_path, 64)
+        stage = _open(run, get_task(run.task), _may_grow(run))
+        stage.begin()
+        let_go_of_all()
+        for tokens, others, said in (
+            (128, {}, r"endpoint\.max_tokens \(64 there, 128 now\); .*; with --retry_errors true"),
+            (32, {"retry_errors": True}, r"endpoint\.max_tokens \(64 there, 32 now\)"),
+            (128, {"retry_errors": True, "seed": 1}, r"max_tokens .*; seed \(0 there, 1 now\)"),
+        ):
+            other = limited(server, tmp_path, tokens, **others)
+            with pytest.raises(ConfigError, match=said):
+                _open(other, get_task(other.task), _may_grow(other))
+        for others in ({}, {"want": 2, "max_samples": 4}):
+            run = limited(server, tmp_path / str(len(others)), 64, **others)
+            _open(run, get_task(run.task), _may_grow(run)).begin()
+            higher = limited(server, run.out, 128, retry_errors=True, **others)
+            opened = _open(higher, get_task(higher.task), _may_grow(higher))
+            assert opened.grown == ("endpoint.max_tokens",)
+            let_go_of_all()
+
+
+@pytest.mark.slow
+def test_a_dataset_whose_texts_were_cut_short_becomes_the_one_of_the_higher_limit(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with openai_server(cut_below(1000, 3)) as server:
+        first = synthesize(limited(server, out, 64))
+        cut = first["counts"]["by_reason"]["truncated"]
+        assert f"{cut} texts were cut short and not judged" in capsys.readouterr().out
+        before = len(server.calls)
+        assert synthesize(limited(server, out, 64, retry_errors=True)) == first
+        assert len(server.calls) == before
+        whole = synthesize(limited(server, out, 2000, retry_errors=True))
+        # The check before a run is a request of its own.
+        assert 0 < cut == len(server.calls) - before - 1 < PROBLEMS * SAMPLES
+        assert "truncated" not in whole["counts"]["by_reason"]
+        assert synthesize(limited(server, out, 2000)) == whole
+    assert rows_in(out) == rows_in(undisturbed)
+    assert not (out / "work").exists()
 
 
 def refused(call: Call, share: int) -> bool:

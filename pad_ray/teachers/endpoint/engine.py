@@ -76,9 +76,18 @@ class EndpointTeacher:
         _ = asking._threads, asking._one_by_one
         return asking
 
+    @property
+    def most_tokens(self) -> int:
+        """What an answer may have."""
+        return self.settings.max_tokens
+
     def asks(self, request: Request, index: int) -> str:
-        """Return 16 hex digits that change with anything that is asked for a sample."""
+        """Return 16 hex digits that change with anything that is asked for a sample.
+
+        But for the limit of tokens: what ends before it is the same under another.
+        """
         body = self._body(request, (index,))
+        del body[self.settings.max_tokens_field]
         text = json.dumps(body, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
