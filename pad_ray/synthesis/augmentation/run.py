@@ -34,10 +34,12 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     """Make the directory of augmented rows in `settings.out` and return its manifest.
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
-    with the rows that are missing.
+    with the rows that are missing. With more `copies` all are made again, the old ones alike,
+    unless paraphrases among them were paid for.
     """
-    stage = open_stage(locate(settings.out), "augment", settings)
-    if stage.complete is not None:
+    rise = ["copies"] if settings.paraphrase_teacher is None else []
+    stage = open_stage(locate(settings.out), "augment", settings, may_rise=rise)
+    if stage.complete is not None and not stage.grown:
         print(f"augment: {stage.out} is complete; nothing to do")
         return stage.complete
     instead = "give the directory that it was made from, and more --copies"
@@ -46,10 +48,13 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     tasks = tasks_of(settings.folders)
     if settings.paraphrase_teacher is not None:
         paraphraser(settings.paraphrase_teacher, settings.seed).check()
+    work = stage.out / "work"
+    stage.claim()
+    if stage.grown:
+        remove_folder(work)
     stage.begin()
     print(f"augment: {verified.num_rows} verified rows x {settings.copies} copies")
     run = AugmentationRun(**settings.model_dump(include=set(AugmentationRun.model_fields)))
-    work = stage.out / "work"
     write_requests(_requests(verified, settings), work)
     kept = work / "paraphrases"
     kept.mkdir(exist_ok=True)

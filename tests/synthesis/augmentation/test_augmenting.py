@@ -147,6 +147,23 @@ def test_a_finished_directory_is_left_as_it_is(
 
 
 @pytest.mark.slow
+def test_more_copies_are_those_that_were_there_and_more(
+    local_ray: None, verified: Path, tmp_path: Path
+) -> None:
+    def made(name: str, copies: int) -> dict[str, dict[str, Any]]:
+        out = tmp_path / name
+        augment(AugmentationSettings(data=verified, copies=copies, out=out))
+        return {row["row_id"]: row for row in rows_in(out)}
+
+    few = made("out", 1)
+    more = made("out", 3)
+    # Which of equal ones is left out as a repeat depends on the others.
+    assert len(few) == COUNT and len(more) == COUNT * 3
+    assert all(more[key]["question"] == row["question"] for key, row in few.items())
+    assert more == made("at_once", 3)
+
+
+@pytest.mark.slow
 def test_training_reads_it_beside_its_origin(verified: Path, augmented: Path) -> None:
     kept = [row for row in rows_in(augmented) if row["reason"] is None]
     plain = read_training_rows([verified], "program")

@@ -121,8 +121,26 @@ def test_a_finished_injection_is_not_done_again(
 ) -> None:
     inject_errors(InjectionSettings(data=verified, count=6, rows_per_block=60, out=injected))
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="count"):
-        inject_errors(InjectionSettings(data=verified, count=7, out=injected))
+    with pytest.raises(ConfigError, match=r"count \(6 there, 5 now\)"):
+        inject_errors(InjectionSettings(data=verified, count=5, out=injected))
+
+
+@pytest.mark.slow
+def test_more_injections_are_those_that_were_there_and_more(
+    verified: Path, injected: Path, tmp_path: Path
+) -> None:
+    def texts(folder: Path) -> dict[str, str | None]:
+        parts = ("verified", "rejected")
+        return {r["row_id"]: r["broken"] for part in parts for r in rows_in(folder / part)}
+
+    out = tmp_path / "out"
+    inject_errors(InjectionSettings(data=verified, count=2, out=out))
+    few = texts(out)
+    inject_errors(InjectionSettings(data=verified, count=6, out=out))
+    assert len(few) == 30 * 2
+    assert few.items() < texts(out).items()
+    assert texts(out) == texts(injected)
+    assert read_manifest(out)["fingerprint"] == read_manifest(injected)["fingerprint"]
 
 
 def judged(program: str | None, reason: str | None, **fields: Any) -> dict[str, Any]:

@@ -79,18 +79,21 @@ def inject_errors(settings: InjectionSettings) -> dict[str, Any]:
     """Make the directory of repairs in `settings.out` and return its manifest.
 
     A finished directory with the same settings is returned as it is; an interrupted one goes on
-    with the rows that are missing.
+    with the rows that are missing. With a higher `count` all are made again, the old ones alike.
     """
-    stage = open_stage(locate(settings.out), "inject", settings)
-    if stage.complete is not None:
+    stage = open_stage(locate(settings.out), "inject", settings, may_rise=["count"])
+    if stage.complete is not None and not stage.grown:
         print(f"inject: {stage.out} is complete; nothing to do")
         return stage.complete
     programs = read_verified(settings.folders, _COLUMNS)
     tasks = tasks_of(settings.folders)
+    work = stage.out / "work"
+    stage.claim()
+    if stage.grown:
+        remove_folder(work)
     stage.begin()
     print(f"inject: {programs.num_rows} verified programs x {settings.count} injections")
     run = InjectionRun(**settings.model_dump(include=set(InjectionRun.model_fields)))
-    work = stage.out / "work"
     write_requests(_requests(programs, settings), work)
     injecting = ActorStage(InjectionStage, {"run": run, "tasks": tasks}, settings.actors)
     rows = run_rows([injecting], work, "inject")
