@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pad_ray.base.intervals import mcnemar, mean_interval, share_interval
 
 
+@settings(max_examples=40)
 @given(st.lists(st.booleans(), min_size=1, max_size=300))
 def test_interval_holds_the_share(right: list[bool]) -> None:
     low, high = share_interval(right)
@@ -19,6 +20,7 @@ def test_interval_holds_the_share(right: list[bool]) -> None:
     assert low < high
 
 
+@settings(max_examples=40)
 @given(st.lists(st.booleans(), min_size=1, max_size=300))
 def test_interval_of_a_share_is_wilsons(right: list[bool]) -> None:
     """The bounds are the true shares from which this one is 1.96 standard errors away."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 from pathlib import Path
+from typing import Any
 
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
@@ -255,6 +257,29 @@ def test_unfinished_synthesis_is_refused(tmp_path: Path) -> None:
 def test_accumulated_micro_batches_cover_a_batch(micro: int, several: int, workers: int) -> None:
     steps = BatchSizes(micro * several, micro).accumulation(workers)
     assert (steps - 1) * workers < several <= steps * workers
+
+
+@pytest.mark.slow
+def test_optimizer_of_a_deepspeed_file_learns_as_the_settings_say(
+    one_worker: Path, data: Path, tmp_path: Path
+) -> None:
+    params = {"torch_adam": True, "lr": "auto", "betas": "auto", "weight_decay": "auto"}
+    content: dict[str, Any] = {"optimizer": {"type": "AdamW", "params": params}}
+    file = tmp_path / "ds.json"
+    file.write_text(json.dumps(content))
+    train(settings(data, tmp_path / "plain", deepspeed=file))
+    assert logged(tmp_path / "plain", "learning_rate") == logged(one_worker, "learning_rate")
+    # But for the decay of what is no matrix, all is alike.
+    losses = [logged(out, "loss") for out in (one_worker, tmp_path / "plain")]
+    assert losses[1] == pytest.approx(losses[0], abs=2e-2)
+    content["scheduler"] = {
+        "type": "WarmupDecayLR",
+        "params": {"warmup_max_lr": "auto", "warmup_num_steps": "auto", "total_num_steps": "auto"},
+    }
+    file.write_text(json.dumps(content))
+    train(settings(data, tmp_path / "falling", deepspeed=file))
+    rates = logged(tmp_path / "falling", "learning_rate")
+    assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < rates[0] <= 3e-3
 
 
 @pytest.mark.slow
