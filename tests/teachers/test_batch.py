@@ -131,6 +131,32 @@ def test_fields_that_some_models_refuse_can_be_left_out(tmp_path: Path) -> None:
     assert set(first["body"]) == {"model", "messages", "max_completion_tokens"}
 
 
+def test_more_samples_and_problems_are_further_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, more = tmp_path / "out", {"samples": SAMPLES + 2, "count": PROBLEMS + 2}
+    first = write_batch(batch_settings(out, requests_per_file=10))
+    before = {path.name: path.read_bytes() for path in out.glob("requests-*.jsonl")}
+    # Of an addition that was killed while it wrote.
+    (out / "requests-00003.jsonl").write_text('{"custom')
+    grown = write_batch(batch_settings(out, requests_per_file=10, **more))
+    assert "batch: new are requests-00003.jsonl, requests-00004.jsonl" in capsys.readouterr().out
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert grown["files"][:3] == first["files"] and len(grown["files"]) == 6
+    at_once = write_batch(batch_settings(tmp_path / "at_once", requests_per_file=10, **more))
+    for name in ("counts", "tokens", "fingerprint"):
+        assert grown[name] == at_once[name]
+
+    def requests(folder: Path) -> list[str]:
+        return sorted(json.dumps(line) for line in lines_in(folder))
+
+    assert requests(out) == requests(tmp_path / "at_once")
+    assert len(set(requests(out))) == (SAMPLES + 2) * (PROBLEMS + 2)
+    assert write_batch(batch_settings(out, requests_per_file=10, **more)) == grown
+    with pytest.raises(ConfigError, match=rf"samples \({SAMPLES + 2} there, {SAMPLES} now\)"):
+        write_batch(batch_settings(out, requests_per_file=10))
+
+
 def test_the_manifest_counts_what_was_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,7 +212,7 @@ def test_an_interrupted_batch_is_written_again_whole(tmp_path: Path) -> None:
 def test_other_settings_and_a_request_too_large_are_refused(tmp_path: Path) -> None:
     write_batch(batch_settings(tmp_path / "out"))
     with pytest.raises(ConfigError, match="other settings: samples"):
-        write_batch(batch_settings(tmp_path / "out", samples=4))
+        write_batch(batch_settings(tmp_path / "out", samples=2))
     with pytest.raises(DataError, match=r"request [0-9a-f]{16}-000000 takes \d+ bytes.*raise meg"):
         write_batch(batch_settings(tmp_path / "small", megabytes_per_file=0.0005))
     write_batch(batch_settings(tmp_path / "small", megabytes_per_file=1))

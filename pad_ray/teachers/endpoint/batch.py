@@ -65,27 +65,37 @@ class BatchFile:
 def write_batch(settings: BatchSettings) -> dict[str, Any]:
     """Write the batch's files in `settings.out` and return the manifest.
 
-    A finished directory with the same settings is returned as it is. Raises `DataError` where one
-    request alone is larger than a file may be.
+    A finished directory with the same settings is returned as it is; more samples or problems are
+    written into further files, and no request twice. Raises `DataError` where one request alone is
+    larger than a file may be.
     """
     task, problems, repeated = settings.load()
-    stage = open_stage(resolve(settings.out), "batch", settings)
-    if stage.complete is not None:
+    rise = ("samples", "count")
+    stage = open_stage(resolve(settings.out), "batch", settings, may_rise=rise)
+    if stage.complete is not None and not stage.grown:
         print(f"batch: {stage.out} is complete; nothing to do")
         _print_next(settings, stage.out)
         return stage.complete
-    stage.begin()
+    stage.claim()
+    kept = [] if stage.complete is None else [BatchFile(**one) for one in stage.complete["files"]]
+    there = _ids_in(stage.out, kept)
     requests = batch_requests(settings, problems, task.exemplars)
+    wanted = (request for request in requests if request.custom_id not in there)
+    if not kept:
+        stage.begin()
     try:
         files = write_files(
-            requests, stage.out, settings.requests_per_file, settings.bytes_per_file
+            wanted, stage.out, settings.requests_per_file, settings.bytes_per_file, kept
         )
     except DataError:
         # Nothing is left of settings that cannot work, so that others may use the directory.
-        for path in stage.out.glob(_FILES):
-            path.unlink(missing_ok=True)
-        stage.withdraw()
+        _remove_files(stage.out, kept)
+        if not kept:
+            stage.withdraw()
         raise
+    if kept:
+        # Until now it is the finished one that it was, whatever files lie beside its own.
+        stage.begin()
     counts = {
         "problems": len(problems),
         "samples_per_problem": settings.samples,
@@ -104,6 +114,8 @@ def write_batch(settings: BatchSettings) -> dict[str, Any]:
         f"batch: {counts['requests']} requests in {len(files)} file(s), about "
         f"{tokens['prompt_estimate']} prompt tokens; written to {stage.out}"
     )
+    if kept:
+        print(f"batch: new are {', '.join(file.name for file in files[len(kept) :]) or 'none'}")
     _print_next(settings, stage.out)
     return manifest
 
@@ -125,18 +137,38 @@ def batch_requests(
             yield BatchRequest(custom_id, line, prompt_chars(body))
 
 
+def _ids_in(folder: Path, files: Iterable[BatchFile]) -> set[str]:
+    """Return the custom ids of the requests in files."""
+    found = set()
+    for file in files:
+        with (folder / file.name).open("rb") as lines:
+            found.update(str(json.loads(line)["custom_id"]) for line in lines)
+    return found
+
+
+def _remove_files(folder: Path, kept: Iterable[BatchFile]) -> None:
+    names = {file.name for file in kept}
+    for path in folder.glob(_FILES):
+        if path.name not in names:
+            path.unlink()
+
+
 def write_files(
-    requests: Iterable[BatchRequest], folder: Path, most_requests: int, most_bytes: int
+    requests: Iterable[BatchRequest],
+    folder: Path,
+    most_requests: int,
+    most_bytes: int,
+    kept: Sequence[BatchFile] = (),
 ) -> list[BatchFile]:
     """Write requests to requests-00000.jsonl …, no file above the limits, one line in memory.
 
-    Files of an interrupted run are replaced. Raises `DataError` for a request that fits no file
+    Files that are `kept` stay as they are, and are returned before the new ones; others, of an
+    interrupted run, are replaced. Raises `DataError` for a request that fits no file
     and `ConfigError` where the folder cannot be written.
     """
     files: list[BatchFile] = []
     try:
-        for old in folder.glob(_FILES):
-            old.unlink()
+        _remove_files(folder, kept)
         with ExitStack() as opened:
             for request in requests:
                 size = len(request.line)
@@ -147,13 +179,14 @@ def write_files(
                     )
                 if not files or not files[-1].takes(size, most_requests, most_bytes):
                     opened.close()
-                    files.append(BatchFile(f"requests-{len(files):05d}.jsonl"))
+                    number = len(kept) + len(files)
+                    files.append(BatchFile(f"requests-{number:05d}.jsonl"))
                     file = opened.enter_context((folder / files[-1].name).open("wb"))
                 file.write(request.line)
                 files[-1].add(request)
     except OSError as error:
         raise ConfigError(f"out: cannot write in {folder}: {error.strerror}") from error
-    return files
+    return [*kept, *files]
 
 
 def _print_next(settings: BatchSettings, out: Path) -> None:
