@@ -139,7 +139,7 @@ def batch_requests(
 
 def _ids_in(folder: Path, files: Iterable[BatchFile]) -> set[str]:
     """Return the custom ids of the requests in files."""
-    found = set()
+    found: set[str] = set()
     for file in files:
         with (folder / file.name).open("rb") as lines:
             found.update(str(json.loads(line)["custom_id"]) for line in lines)
