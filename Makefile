@@ -8,7 +8,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 .PHONY: demo test test-slow test-cluster lint bench clean
 
 demo: .venv/.installed
-	HF_HUB_OFFLINE=1 $(BIN)/python jobs/pipeline.py --config jobs/configs/demo.yaml
+	HF_HUB_OFFLINE=1 $(BIN)/pad-ray pipeline --config jobs/configs/demo.yaml
 
 # PYTEST adds flags: make test PYTEST="-k answers -x".
 test: .venv/.installed-dev

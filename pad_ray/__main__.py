@@ -1,4 +1,4 @@
-"""`python -m pad_ray doctor`: what works on this machine, and the remedy for what does not."""
+"""`pad-ray JOB`, and `pad-ray doctor`: what works on this machine, with remedies."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
-from rich.table import Table
-
 from pad_ray import __version__
-from pad_ray.sandbox.doctor import diagnose, summarise
+from pad_ray.base.commands import SCRIPT, find_job, job_names, purpose
 
 _PACKAGES = ("ray", "torch", "transformers", "deepspeed", "datasets", "pyarrow")
 
@@ -22,6 +19,9 @@ Finding = tuple[str, bool, str]
 
 def doctor() -> bool:
     """Print one line a finding; return whether everything needed works."""
+    from rich.console import Console
+    from rich.table import Table
+
     findings = [*_versions(), *_devices(), *_ray(), *_sandbox()]
     table = Table("check", "", "detail")
     for name, works, detail in findings:
@@ -76,16 +76,27 @@ def _ray() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
+    from pad_ray.sandbox.doctor import diagnose, summarise
+
     for check in summarise(diagnose()):
         yield f"sandbox: {check.name}", check.ok, check.detail
 
 
-def main() -> None:
-    """Run the named command; exit status 1 where something needed fails."""
-    parser = argparse.ArgumentParser(prog="python -m pad_ray")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("doctor", help="what works here, and the remedy for what does not")
-    parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the named job, or the doctor: exit status 1 where something needed fails."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    names = job_names()
+    if given and given[0] in names:
+        find_job(given[0]).main(given[1:])
+        return
+    parser = argparse.ArgumentParser(
+        prog=SCRIPT, description="Each command tells its settings by --help."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("doctor", help="What works here, and the remedy for what does not.")
+    for name in names:
+        commands.add_parser(name, help=f"{purpose(name)}.")
+    parser.parse_args(given)
     raise SystemExit(0 if doctor() else 1)
 
 

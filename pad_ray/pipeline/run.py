@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pad_ray.base.commands import command
 from pad_ray.base.config import resolve, validate_with
 from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
@@ -38,7 +39,7 @@ def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     print(f"metrics: {out / 'metrics.json'}")
     student = _name_student(training.folder, out)
     question = settings.ask or "..."
-    print(f'ask the student: python jobs/solve.py --student {student} "{question}"')
+    print(f"ask the student: {command('solve', '--student', student, question)}")
     return metrics
 
 

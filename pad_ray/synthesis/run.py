@@ -124,7 +124,7 @@ def _may_grow(settings: SynthesisSettings) -> Sequence[str]:
 
 
 def _open(settings: SynthesisSettings, task: Task, may_grow: Sequence[str]) -> Stage:
-    remedies = dict.fromkeys(_JUDGED_BY, "jobs/judge.py judges what is there again, at no cost")
+    remedies = dict.fromkeys(_JUDGED_BY, "pad-ray judge judges what is there again, at no cost")
     if not settings.retry_errors:
         how = "with --retry_errors true a higher limit is asked for what was cut short"
         remedies |= dict.fromkeys(_LIMITS, how)

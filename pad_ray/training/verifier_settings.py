@@ -18,7 +18,7 @@ from pad_ray.training.settings import TrainingHyperparameters
 class VerifierSettings(TrainingHyperparameters):
     """Train a verifier on the right and wrong programs of synthesis directories.
 
-    Such directories come from `jobs/synthesize.py --teacher student`, best of several students
+    Such directories come from `pad-ray synthesize --teacher student`, best of several students
     (checkpoints) and temperatures.
     """
 

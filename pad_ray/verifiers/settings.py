@@ -16,4 +16,4 @@ class ScorerSettings(Settings):
     alignment: Annotated[str | None, Input(model_input, is_saved=True)] = None
     """Sentence-transformers folder or hub id, such as facebook/roscoe-512-roberta-base."""
     value: Annotated[Path | None, Input(model_input, "verifier", is_saved=True)] = None
-    """Verifier folder, as jobs/train_verifier.py writes it."""
+    """Verifier folder, as pad-ray train_verifier writes it."""

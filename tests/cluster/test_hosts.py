@@ -207,7 +207,7 @@ def test_a_taken_name_is_refused(whole: Hosts, laptop: Path, storage: Path) -> N
     words = [*synthesis("out", storage, 3), "--submission_id", "taken"]
     first = submitted(whole, laptop, *words, "--wait", "false")
     assert first.returncode == 0
-    assert "jobs/submit.py follow --address" in first.stdout
+    assert " submit follow --address" in first.stdout
     second = submitted(whole, laptop, *words)
     assert second.returncode == 2
     assert "taken" in second.stderr and second.stderr.count("\n") == 1, second.stderr

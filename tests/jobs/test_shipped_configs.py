@@ -31,7 +31,7 @@ MODELS: dict[str, type[Settings]] = {
 def parsed(path: Path, config: Path, *more: str) -> Settings:
     """Return the settings of the command that a shipped file names, with another file in it."""
     first = path.read_text().splitlines()[0]
-    found = re.fullmatch(rf"# python jobs/(\w+)\.py --config jobs/configs/{path.name}(.*)", first)
+    found = re.fullmatch(rf"# pad-ray (\w+) --config jobs/configs/{path.name}(.*)", first)
     assert found, first
     flags = ["--config", str(config), *shlex.split(found[2]), *more]
     return parse_settings(MODELS[found[1]], flags, found[1])
@@ -51,14 +51,6 @@ def test_a_printed_config_is_the_config(
     printed = tmp_path / "printed.yaml"
     printed.write_text(capsys.readouterr().out)
     assert parsed(path, printed) == parsed(path, path)
-
-
-def test_the_readmes_experiment_parses(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    found = re.search(r"^```yaml\n(# mine\.yaml\n.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert found
-    (tmp_path / "mine.yaml").write_text(found[1])
-    parse_settings(ExperimentSettings, ["--config", str(tmp_path / "mine.yaml")], "experiment")
 
 
 def test_there_are_shipped_configs() -> None:

@@ -18,13 +18,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pad_ray.base.commands import find_job
 from pad_ray.base.config import Job, Settings, parse_settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.pipeline.submission import package as submission_package
 from pad_ray.pipeline.submission import start as submission_start
 from pad_ray.pipeline.submission.client import _Output, connect
 from pad_ray.pipeline.submission.package import SETTINGS, pack
-from pad_ray.pipeline.submission.run import SubmitSettings, find_job
+from pad_ray.pipeline.submission.run import SubmitSettings
 from pad_ray.pipeline.submission.start import start
 
 ROOT = Path(__file__).parents[2]

@@ -114,7 +114,7 @@ def test_config_in_the_card_makes_the_same_dataset_again(
 ) -> None:
     card = said(synthesis)
     block = re.search(r"^```yaml\n(.*?)^```$", card, re.DOTALL | re.MULTILINE)
-    command = re.search(r"^python jobs/synthesize\.py (.*)$", card, re.MULTILINE)
+    command = re.search(r"^pad-ray synthesize (.*)$", card, re.MULTILINE)
     assert block and command
     (tmp_path / "config.yaml").write_text(block[1])
     flags = [

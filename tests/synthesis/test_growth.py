@@ -177,7 +177,7 @@ def test_an_edited_task_file_is_noticed_and_can_be_judged_by(tmp_path: Path) -> 
     settings = SynthesisSettings(**given)
     assert run._open(settings, run.get_task(settings.task), ()).complete is not None
     own.write_text(own.read_text() + "# with another rule\n")
-    with pytest.raises(ConfigError, match=r"task/file \(.*jobs/judge\.py judges what is there"):
+    with pytest.raises(ConfigError, match=r"task/file \(.*pad-ray judge judges what is there"):
         synthesize(settings)
 
 

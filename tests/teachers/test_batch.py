@@ -176,12 +176,17 @@ def test_the_manifest_counts_what_was_written(
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
 
+def replay_settings(line: str) -> SynthesisSettings:
+    words = shlex.split(line)
+    return parse_settings(SynthesisSettings, words[words.index("synthesize") + 1 :], "synthesize")
+
+
 def test_the_printed_flags_are_settings_of_synthesis(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_batch(batch_settings(tmp_path / "out", seed=3, split="test"))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "synthesize.py" in line]
-    parsed = parse_settings(SynthesisSettings, shlex.split(line)[2:], "synthesize")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " synthesize --" in line]
+    parsed = replay_settings(line)
     assert (parsed.task, parsed.count, parsed.samples) == ("arithmetic", PROBLEMS, SAMPLES)
     assert (parsed.seed, parsed.split, parsed.teacher) == (3, "test", "recorded")
 
@@ -193,8 +198,8 @@ def test_the_printed_flags_name_columns_too(
     problems.write_text('{"q": "How many?", "answer": 7}\n')
     file = {"task": "jsonl", "problems": problems, "fields": {"question": "q"}, "count": None}
     write_batch(batch_settings(tmp_path / "out", **file))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "synthesize.py" in line]
-    parsed = parse_settings(SynthesisSettings, shlex.split(line)[2:], "synthesize")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " synthesize --" in line]
+    parsed = replay_settings(line)
     assert (parsed.problems, parsed.fields) == (problems, {"question": "q"})
 
 

@@ -31,7 +31,7 @@ class PlannedJob:
 
 
 def read_job(path: Path) -> PlannedJob:
-    """Read the YAML file of jobs/pipeline.py, synthesize.py or train.py.
+    """Read the YAML file of the job pipeline, synthesize or train.
 
     Raises `ConfigError` for any other file, and for what that job would refuse.
     """

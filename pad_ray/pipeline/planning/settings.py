@@ -43,7 +43,7 @@ class PlanSettings(Settings):
     """Estimate time, tokens, memory, GPU hours and money of a job on a cluster."""
 
     job: Path
-    """YAML file of jobs/pipeline.py, jobs/synthesize.py or jobs/train.py."""
+    """YAML file of the job pipeline, synthesize or train."""
     count: int | None = Field(None, ge=1)
     """Problems to plan for, all syntheses together (default: those of the job)."""
     cluster: ClusterSettings = ClusterSettings()

@@ -7,15 +7,13 @@ name by a relative path. An absolute path is the cluster's own, and is not looke
 from __future__ import annotations
 
 import os
-import runpy
-import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-import pad_ray
+from pad_ray.base.commands import command, find_job, job_names
 from pad_ray.base.config import Job, Settings, read_fields
 from pad_ray.base.errors import ConfigError
 from pad_ray.pipeline.submission.package import pack
@@ -23,18 +21,19 @@ from pad_ray.pipeline.submission.package import pack
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
+_OWN_NAME = "submit"
 _FOLLOW = "follow"
 
 
 class SubmitSettings(Settings):
-    """Run a job on a cluster: `submit.py JOB [these flags] [the job's own flags]`.
+    """Run a job on a cluster: `pad-ray submit JOB [these flags] [the job's own flags]`.
 
     Follows the job's output and ends with its exit status; interrupted, it asks whether to stop
-    the job. `submit.py follow --submission_id ID` goes on following a job.
+    the job. `pad-ray submit follow --submission_id ID` goes on following a job.
     """
 
     job: str
-    """One of jobs/*.py by name, or `follow`."""
+    """A job by name, or `follow`."""
     address: str = Field(
         default_factory=lambda: os.environ.get("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265")
     )
@@ -76,7 +75,7 @@ def submit(settings: SubmitSettings) -> None:
             raise ConfigError("submission_id: say which job to follow")
         _end(settings, _client(settings), settings.submission_id)
         return
-    job = find_job(settings.job)
+    job = _submitted(settings.job)
     with tempfile.TemporaryDirectory(prefix="pad-ray-") as folder:
         entrypoint = pack(job, job.parse(settings.arguments), Path(folder), settings.storage)
         environment = _runtime_env(settings, folder)
@@ -96,14 +95,11 @@ def _use_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def find_job(name: str) -> Job[Any]:
-    """Return the entry point in jobs/NAME.py."""
-    folder = Path(pad_ray.__file__).parents[1] / "jobs"
-    names = sorted({path.stem for path in folder.glob("*.py")} - {"submit"})
+def _submitted(name: str) -> Job[Any]:
+    names = [one for one in job_names() if one != _OWN_NAME]
     if name not in names:
         raise ConfigError(f"job: unknown job {name!r}; one of {', '.join(names)}, {_FOLLOW}")
-    job: Job[Any] = runpy.run_path(str(folder / f"{name}.py"))["JOB"]
-    return job
+    return find_job(name)
 
 
 def _client(settings: SubmitSettings) -> JobSubmissionClient:
@@ -143,7 +139,7 @@ def _end(settings: SubmitSettings, client: JobSubmissionClient, submission_id: s
 
 def _follow_command(settings: SubmitSettings, submission_id: str) -> str:
     flags = ["--address", settings.address, "--submission_id", submission_id]
-    return shlex.join(["python", "jobs/submit.py", _FOLLOW, *flags])
+    return command(_OWN_NAME, _FOLLOW, *flags)
 
 
 def _runtime_env(settings: SubmitSettings, folder: str) -> dict[str, Any]:

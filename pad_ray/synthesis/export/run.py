@@ -76,7 +76,7 @@ def _source(folder: Path) -> _Source:
     if made not in ("synthesize", "judge") or not (folder / "verified").is_dir():
         raise DataError(
             f"data: {folder} is not a synthesis directory (job '{manifest.get('job')}'); export "
-            "takes what jobs/synthesize.py makes"
+            "takes what pad-ray synthesize makes"
         )
     task = manifest.get("config", {}).get("task", "unknown")
     written: Written = "chain_of_thought" if holds_texts(manifest) else "program"

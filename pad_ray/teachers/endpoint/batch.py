@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pad_ray.base.commands import command
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem, row_id
@@ -34,6 +35,7 @@ __all__ = [
 
 _URL = "/v1/chat/completions"
 _FILES = "requests-*.jsonl"
+_REPLAYED = ("--teacher", "recorded", "--completions", "FOLDER", "--out", "OUT")
 
 
 class BatchRequest(NamedTuple):
@@ -197,12 +199,11 @@ def _print_next(settings: BatchSettings, out: Path) -> None:
         f"  for file in {files}; do curl {endpoint.base_url}/files -F purpose=batch "
         f'-F file=@"$file" -H "Authorization: Bearer ${endpoint.api_key_env}"; done\n'
         "then put the output and error files in one folder and replay them:\n"
-        f"  python jobs/synthesize.py {_problem_flags(settings)} --teacher recorded "
-        "--completions FOLDER --out OUT"
+        f"  {command('synthesize', *_problem_flags(settings), *_REPLAYED)}"
     )
 
 
-def _problem_flags(settings: BatchSettings) -> str:
+def _problem_flags(settings: BatchSettings) -> list[str]:
     """Return the flags that make synthesis ask for the same samples."""
     flags = {
         name: value
@@ -212,7 +213,7 @@ def _problem_flags(settings: BatchSettings) -> str:
     flags["samples"] = settings.samples
     if settings.format != "program":
         flags["format"] = settings.format
-    return " ".join(f"--{name} {shlex.quote(_as_flag(value))}" for name, value in flags.items())
+    return [word for name, value in flags.items() for word in (f"--{name}", _as_flag(value))]
 
 
 def _as_flag(value: object) -> str:
