@@ -208,11 +208,14 @@ def _losses(train: Sequence[LossPoint], validation: Sequence[LossPoint], best_st
     axes.set_axisbelow(True)
     curve, points = _thinned(train)
     suffix = f" (means of {points} logged steps)" if points > 1 else ""
-    _curve(axes, curve, f"training{suffix}", _FIRST, marker="")
+    # One point makes no line.
+    _curve(axes, curve, f"training{suffix}", _FIRST, marker="" if len(curve) > 1 else "o")
     _curve(axes, validation, "validation", _SECOND, marker="o")
     _loss_axis(axes, [point.loss for point in (*curve, *validation)])
     axes.set_xlabel("optimizer step")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    # A short run has fewer whole steps than marks.
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     _mark_best(axes, best_step, [p for p in validation if p.step == best_step])
     figure.legend(loc="outside upper left", ncols=2, frameon=False, borderaxespad=0)
@@ -222,7 +225,8 @@ def _losses(train: Sequence[LossPoint], validation: Sequence[LossPoint], best_st
 def _mark_best(axes: Axes, best_step: int, points: Sequence[LossPoint]) -> None:
     axes.axvline(best_step, color=_MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     for point in points:
-        axes.plot(point.step, point.loss, "o", color=_SECOND, markersize=8, zorder=4)
+        dot = {"color": _SECOND, "markersize": 8, "zorder": 4, "clip_on": False}
+        axes.plot(point.step, point.loss, "o", **dot)
     on_the_right = best_step > sum(axes.get_xlim()) / 2
     axes.annotate(
         f"best: step {best_step:,}",
@@ -240,7 +244,14 @@ def _curve(axes: Axes, points: Sequence[LossPoint], label: str, color: str, mark
     if points:
         steps, losses = [p.step for p in points], [p.loss for p in points]
         axes.plot(
-            steps, losses, color=color, label=label, marker=marker, markersize=4, linewidth=1.6
+            steps,
+            losses,
+            color=color,
+            label=label,
+            marker=marker,
+            markersize=4,
+            linewidth=1.6,
+            clip_on=False,
         )
 
 

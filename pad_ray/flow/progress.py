@@ -40,12 +40,12 @@ def _show_bar(
     title: str, total: int, poll: Callable[[], tuple[int, str]], stop: threading.Event
 ) -> None:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
+        TextColumn("{task.fields[remark]}", markup=False),
     )
     with Progress(*columns, console=Console()) as progress:
         started = time.monotonic()

@@ -25,6 +25,7 @@ from pad_ray.flow.stages import write_text
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.funnel import funnel_bars
 from pad_ray.synthesis.reasons import REASONS
+from pad_ray.tasks import short_name
 from pad_ray.training.metrics import metric_lines
 
 __all__ = ["StageResult", "write_report"]
@@ -77,7 +78,7 @@ def write_report(
 
 
 def _source_name(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['config']['task']}, teacher {manifest['teacher']}"
+    return f"{short_name(manifest['config']['task'])}, teacher {manifest['teacher']}"
 
 
 def _names(results: Sequence[StageResult], names: Sequence[str]) -> list[str]:

@@ -80,6 +80,15 @@ def get_task(name: str) -> Task:
     return task
 
 
+def short_name(name: str) -> str:
+    """Return what a task is called among others: `shop` for `path/to/shop.py:TASK`."""
+    home, colon, attribute = name.rpartition(":")
+    if not colon:
+        return name
+    stem = Path(home).stem if home.endswith(".py") else home.rpartition(".")[2]
+    return stem if attribute == "TASK" else f"{stem}:{attribute}"
+
+
 def _import_home(home: str) -> ModuleType:
     try:
         if not home.endswith(".py"):

@@ -33,7 +33,7 @@ from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.pipeline.report import StageResult, write_report
 from pad_ray.synthesis.judges import TextJudge
 from pad_ray.synthesis.requests import request_tables
-from pad_ray.tasks import get_task
+from pad_ray.tasks import get_task, short_name
 from pad_ray.teachers.scripted.engine import ScriptedTeacher
 from pad_ray.training.settings import TrainingSettings
 
@@ -505,6 +505,36 @@ def test_loss_that_is_not_a_number_leaves_no_gap_or_mark(stages: Stages, tmp_pat
         page = written(tmp_path, (stages[0], training, stages[2]))
         pages.append(page[page.index('<section aria-labelledby="training">') :].split("</svg>")[0])
     assert pages[0] == pages[1]
+
+
+def test_short_run_has_each_step_once_and_all_its_points_inside() -> None:
+    """Ten steps logged once: no axis of equal marks, no line of one point, no dot cut in half."""
+    svg = loss_figure("loss", "Losses", [LossPoint(10, 2.0)], [LossPoint(10, 2.5)], 10)
+    steps = re.findall(r"<text[^>]*>(\d+)</text>", svg)
+    assert steps and len(steps) == len(set(steps)) and "10" in steps
+    # Of the training, the validation, and the best step.
+    assert len(re.findall(r"<use ", svg)) >= 3 + len(steps)
+    dots = re.findall(r"<g clip-path[^>]*>\s*<use ", svg)
+    assert not dots
+
+
+def test_names_in_tables_are_no_markup(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation.print_table(
+        [{**stages[2][0].manifest, "student": f"runs/{name}"} for name in ("exp[lr=3]", "exp[/a]")]
+    )
+    shown = capsys.readouterr().out
+    assert "exp[lr=3]" in shown and "exp[/a]" in shown
+
+
+def test_own_task_is_named_without_its_path() -> None:
+    assert short_name("arithmetic") == "arithmetic"
+    assert short_name("some/where/shop.py:TASK") == "shop"
+    assert short_name("my.tasks.shop:TASK") == "shop"
+    assert short_name("shop.py:OTHER") == "shop:OTHER"
+    config = {"task": "some/where/shop.py:TASK", "split": "held_out"}
+    assert evaluation.problem_set_name(config) == "shop (held-out templates)"
 
 
 def test_long_training_curve_stays_small() -> None:
