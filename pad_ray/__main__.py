@@ -21,12 +21,13 @@ def doctor() -> bool:
     """Print one line a finding; return whether everything needed works."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     findings = [*_versions(), *_devices(), *_ray(), *_sandbox()]
     table = Table("check", "", "detail")
     for name, works, detail in findings:
-        table.add_row(name, "ok" if works else "[red]FAILS[/red]", detail)
-    Console().print(table)
+        table.add_row(name, "ok" if works else Text("FAILS", "red"), detail)
+    Console(markup=False).print(table)
     return all(works for _, works, _ in findings)
 
 
@@ -56,12 +57,12 @@ def _devices() -> Iterator[Finding]:
 def _ray() -> Iterator[Finding]:
     import ray
 
-    from pad_ray.base.errors import ResourceError
+    from pad_ray.base.errors import PadError
     from pad_ray.flow.runtime import cluster_resources, connect, node_resources
 
     try:
         connect()
-    except ResourceError as error:
+    except PadError as error:
         yield "ray", False, str(error)
         return
     resources = cluster_resources()

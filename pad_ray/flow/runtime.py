@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import psutil
 import ray
 import ray.data
+from ray.exceptions import AuthenticationError
 
-from pad_ray.base.errors import ResourceError
+from pad_ray.base.errors import ClusterError, ResourceError, reason_of
+from pad_ray.flow.address import TOKEN_REMEDY, check_address
 from pad_ray.flow.local_cpus import local_cpus
 
 _OBJECT_STORE_BYTES = 512 * 1024**2
@@ -24,30 +28,40 @@ _LATE = "timed out during startup"
 def connect() -> None:
     """Join the cluster at RAY_ADDRESS, or start a local Ray; does nothing when connected.
 
-    `ray job submit` sets RAY_ADDRESS for its driver. Raises `ResourceError` when the address
-    does not answer.
+    `ray job submit` sets RAY_ADDRESS for its driver. Raises `ClusterError` when nothing answers at
+    the address or the token is not taken, within seconds, and `ResourceError` when a local Ray does
+    not start.
     """
     _quieten()
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = os.environ.get("RAY_ADDRESS", "local")
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
+        # Ray's own processes complain on the terminal about harmless things; the log level must be
+        # in the environment before they start.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        with _stderr_unless_raised():
+            start_local(
+                num_cpus=local_cpus(os.cpu_count() or 1),
+                object_store_memory=_OBJECT_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        return
+    if address != "auto":
+        check_address(address)
     try:
-        if address == "local":
-            # Ray's own processes complain on the terminal about harmless things; the log level
-            # must be in the environment before they start.
-            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-            with _silent_stderr():
-                start_local(
-                    num_cpus=local_cpus(os.cpu_count() or 1),
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                )
-        else:
+        with _stderr_unless_raised(AuthenticationError, ConnectionError):
             ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except AuthenticationError as error:
+        said = reason_of(error).partition(".")[0]
+        raise ClusterError(f"RAY_ADDRESS={address}: {said}; {TOKEN_REMEDY}") from error
     except ConnectionError as error:
-        raise ResourceError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+        raise ClusterError(
+            f"RAY_ADDRESS={address}: no Ray cluster is there that this machine is a node of; "
+            "start Ray here (`ray start`), or send the job there with `pad-ray submit`"
+        ) from error
 
 
 def start_local(**options: Any) -> None:
@@ -77,16 +91,27 @@ def start_local(**options: Any) -> None:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Hide the line in which Ray's C++ core repeats its log level; failures still raise."""
+def _stderr_unless_raised(*told: type[Exception]) -> Iterator[None]:
+    """Keep back what Ray's C++ core writes on the terminal, and show it only where joining fails.
+
+    Not for errors of the kinds `told`, which say all in one line.
+    """
+    sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except told:
+            raise
+        except BaseException:
+            os.dup2(kept, 2)
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def cluster_resources() -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import ray
 
 from pad_ray.base.errors import ResourceError
-from pad_ray.flow.runtime import start_local
+from pad_ray.flow.runtime import _stderr_unless_raised, start_local
 
 LATE = "The current node timed out during startup. This could happen because ..."
 
@@ -57,3 +58,16 @@ def test_other_errors_of_ray_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ray, "init", broken)
     with pytest.raises(ValueError, match="no such option"):
         start_local()
+
+
+def test_what_ray_says_is_shown_only_where_joining_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with _stderr_unless_raised():
+        os.write(2, b"harmless\n")
+    assert capfd.readouterr().err == ""
+    for told, shown in (((), "the port is taken\n"), ((ValueError,), "")):
+        with pytest.raises(ValueError), _stderr_unless_raised(*told):  # noqa: PT011
+            os.write(2, b"the port is taken\n")
+            raise ValueError
+        assert capfd.readouterr().err == shown
+    os.write(2, b"as before\n")
+    assert capfd.readouterr().err == "as before\n"

@@ -19,6 +19,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from rich.prompt import Confirm
 
 from pad_ray.base.errors import ClusterError, reason_of
+from pad_ray.flow.address import TOKEN_REMEDY
 
 # A head whose state outlives it is back within a minute or two.
 _AWAY_S = 300.0
@@ -67,8 +68,7 @@ def mistakes_told(address: str) -> Iterator[None]:
     except AuthenticationError as error:
         said = reason_of(error).rstrip(".: ")
         raise ClusterError(
-            f"{address}: {said}; give the cluster's token in RAY_AUTH_TOKEN, or the file that "
-            "holds it in RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token"
+            f"{address}: {said}; {TOKEN_REMEDY}"
         ) from None
     except _UNREACHABLE:
         raise ClusterError(f"{address}: no Ray dashboard answers there") from None
