@@ -33,8 +33,8 @@ from pad_ray.evaluation.several import Asked, baselines_of, compare
 from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import LedgerLike, note_rows, share_ledger
+from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import DONE, ActorStage, run_rows
-from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
@@ -43,7 +43,7 @@ from pad_ray.students.trained_questions import count_trained
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.step_accounting import step_metrics
-from pad_ray.tasks import Task, get_task
+from pad_ray.tasks import Task, get_task, short_name
 from pad_ray.tasks.inputs import exemplar_input
 from pad_ray.verifiers.settings import ScorerSettings
 
@@ -239,6 +239,7 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
     worked_examples(task, settings.few_shot)  # fails where there are fewer
+    join_for(out, _stages(source, task, settings), settings.wait_for_resources)
     flows = begin_flows(
         stage, problems, 2 * settings.batch_size, lambda: _opened(student, settings, out)
     )
@@ -246,7 +247,6 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     if settings.retry_errors:
         for flow in flows:
             forget_failed(flow)
-    connect()
     ledger = share_ledger(max_failures=settings.max_failures)
     stages = _stages(source, task, settings, ledger)
     judged = pa.concat_tables(run_rows(stages, flow, "evaluate").to_table() for flow in flows)
@@ -282,7 +282,7 @@ def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
 
 
 def _stages(
-    source: str, task: Task, settings: EvaluationSettings, ledger: LedgerLike
+    source: str, task: Task, settings: EvaluationSettings, ledger: LedgerLike | None = None
 ) -> list[ActorStage]:
     verifier = settings.scorers.value
     placed = {"value": None if verifier is None else resolve(verifier)}
@@ -411,4 +411,6 @@ def problem_set_of(manifest: dict[str, Any]) -> str:
 
 def problem_set_name(config: dict[str, Any]) -> str:
     """Return the task's name, with the split where it is not the plain test split."""
-    return str(config["task"]) + (" (held-out templates)" if config["split"] == "held_out" else "")
+    return short_name(config["task"]) + (
+        " (held-out templates)" if config["split"] == "held_out" else ""
+    )

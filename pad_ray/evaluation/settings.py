@@ -14,13 +14,14 @@ from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.settings import SearchSettings
 from pad_ray.flow.failures import RetrySettings
 from pad_ray.flow.inputs import stage_input
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.students.files import model_input
 from pad_ray.tasks import Split
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.verifiers.settings import ScorerSettings
 
 
-class EvaluationRun(ProblemSettings, SearchSettings):
+class EvaluationRun(ProblemSettings, SearchSettings, WaitSettings):
     """Which problems a student answers, and how."""
 
     split: Split = "test"

@@ -15,7 +15,6 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, SaveMode
 from ray.data.checkpoint import CheckpointConfig
 
-from pad_ray.base.errors import ResourceError
 from pad_ray.base.storage import (
     arrow_filesystem,
     is_remote,
@@ -25,7 +24,7 @@ from pad_ray.base.storage import (
 )
 from pad_ray.flow.parquet_folder import footer_of, rows_of
 from pad_ray.flow.progress import watch
-from pad_ray.flow.runtime import cluster_resources, connect
+from pad_ray.flow.runtime import connect
 
 ROW_ID = "row_id"
 REQUESTS = "requests"
@@ -85,7 +84,8 @@ def run_rows(
 
     A block is what an interruption costs at most. Called again with the same `work` directory,
     it runs only the rows that are not yet written; with `may_drop` stages may leave rows out,
-    which then count as not yet written. `remark` is shown beside the progress.
+    which then count as not yet written. `remark` is shown beside the progress. That the stages find
+    room is for `join_for` to see, before anything is written: without, Ray Data waits for ever.
     """
     shards = work / REQUESTS
     files = sorted(key_of(path) for path in shards.glob("*.parquet"))
@@ -97,7 +97,6 @@ def run_rows(
     if done.is_dir() and _distinct_rows(done, total) == total:
         return parquet_dataset(done)
     connect()
-    _check_actors_fit(stages)
     with _checkpointed(checkpoint), watch(title, total, lambda: (counter.rows(), remark())):
         # A block a file, as they were written: Ray would join small ones, and a resumed flow would
         # do more of them again.
@@ -197,20 +196,6 @@ def _apply(rows: ray.data.Dataset, stage: ActorStage) -> ray.data.Dataset:
         num_cpus=stage.cpus,
         num_gpus=stage.gpus or None,
     )
-
-
-def _check_actors_fit(stages: Sequence[FlowStage]) -> None:
-    have = cluster_resources()
-    for kind, field in (("CPU", "cpus"), ("GPU", "gpus")):
-        need = sum(stage.least * float(getattr(stage, field)) for stage in stages)
-        # Reading and the row checkpoint's filter each take a CPU beside the actors; with less than
-        # that Ray Data waits for ever, without a word.
-        need += 2 if kind == "CPU" else 0
-        if need > have.get(kind, 0):
-            raise ResourceError(
-                f"the actors need {need:g} {kind}, the cluster has {have.get(kind, 0):g}; "
-                "lower the number of actors or add nodes"
-            )
 
 
 class _RowsDone:

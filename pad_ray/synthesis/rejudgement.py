@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from pad_ray.base.storage import locate, parquet_dataset, remove_folder
 from pad_ray.flow.failed_rows import refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import share_ledger
+from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
-from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import open_stage, read_manifest
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.files import JudgedRows
@@ -42,11 +43,13 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
         return stage.complete
     assert settings.task is not None
     task = get_task(settings.task)
+    texts = holds_texts(source)
+    sizes = ActorStage(TextJudge if texts else ProgramJudge, {}, settings.sandbox_actors)
+    join_for(stage.out, [sizes], settings.wait_for_resources)
     stage.begin()
     work = stage.out / "work"
     print(f"judge: {source['counts']['rows']} completions of {data}")
     write_requests(_completions(data, settings.rows_per_block), work)
-    connect()
     ledger = share_ledger(max_failures=settings.max_failures, can_retry=False)
     judging = {
         "task": task,
@@ -54,12 +57,9 @@ def judge_again(settings: JudgeSettings) -> dict[str, Any]:
         "rule": settings.rule,
         "ledger": ledger,
     }
-    judge = ActorStage(ProgramJudge, judging, settings.sandbox_actors)
-    texts = holds_texts(source)
     if texts:
         del judging["sandbox"]
-        judge = ActorStage(TextJudge, judging, settings.sandbox_actors)
-    run_rows([judge], work, "judge")
+    run_rows([replace(sizes, arguments=judging)], work, "judge")
     refuse_all_failed([work / "done"], settings.max_failures, can_retry=False)
     with JudgedRows([work / "done"], work / "spill") as rows:
         result = rows.write(stage.out, settings.rule.near_keys)

@@ -26,6 +26,7 @@ from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
 from pad_ray.flow.parquet_folder import null_count, rows_of
+from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import (
     DONE,
     REQUESTS,
@@ -36,7 +37,6 @@ from pad_ray.flow.rows import (
     run_rows,
     write_requests,
 )
-from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage, print_reasons, write_json, write_text
 from pad_ray.synthesis.contamination import Decontaminator
 from pad_ray.synthesis.dataset.card import write_card
@@ -62,6 +62,7 @@ __all__ = [
 ]
 
 _PROBLEMS = "problems.json"
+_COMPLETIONS = "completions"
 # The rows of a dataset that has grown since it was finished.
 _EARLIER = "earlier"
 # A limit of tokens decides only the rows that were cut short at it.
@@ -96,13 +97,11 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
         print(f"synthesize: {out} is complete; nothing to do")
         return stage.complete
     teacher, problems = _begin(stage, work, task, settings)
-    stage.lap("problems")
     print(
         f"synthesize: {problems['problems']} problems x {settings.samples} samples, "
         f"teacher {teacher.name}"
     )
-    connect()
-    kept = work / "completions"
+    kept = work / _COMPLETIONS
     kept.mkdir(exist_ok=True)
     spent = spent_in(kept)
     spent.add(earlier_spending(work / _EARLIER))
@@ -177,7 +176,7 @@ def _begin(
     if _wants_more(stage):
         teacher = _grow(stage, work, task, settings)
     elif described.is_file():
-        teacher = _checked_teacher(settings, task)
+        teacher = _checked_teacher(stage, settings, task)
         stage.claim()
         _forget_cut(stage, work)
         stage.begin()
@@ -186,7 +185,7 @@ def _begin(
             # Beside the directory until all problems are read: a mistake in them claims nothing.
             anew = Grown((), len(settings.sample_ranges()[0]))
             _write_problems(folder / "work", task, settings, anew)
-            teacher = _checked_teacher(settings, task)
+            teacher = _checked_teacher(stage, settings, task)
             stage.begin()
             remove_folder(work)
             move_folder(folder / "work", work, last=_PROBLEMS)
@@ -214,7 +213,7 @@ def _grow(
         _write_problems(fresh, task, settings, grown, number if goes_on else 0)
         if grown.is_other:
             _open(settings, task, may_grow=())  # says what differs
-        teacher = _checked_teacher(settings, task)
+        teacher = _checked_teacher(stage, settings, task)
         stage.claim()
         if not goes_on:
             remove_folder(work)
@@ -240,9 +239,15 @@ def _forget_cut(stage: Stage, work: Path) -> None:
             forget_failed(folder, {_CUT})
 
 
-def _checked_teacher(settings: SynthesisSettings, task: Task) -> Teacher | VLLMTeacher:
+def _checked_teacher(
+    stage: Stage, settings: SynthesisSettings, task: Task
+) -> Teacher | VLLMTeacher:
+    """Return the teacher, once it is known that it works and that the cluster can run the job."""
     teacher = make_teacher(settings, task)
     teacher.check()
+    stage.lap("problems")
+    flow = _stages(teacher, task, settings, stage.out / "work" / _COMPLETIONS)
+    join_for(stage.out, flow, settings.wait_for_resources)
     return teacher
 
 
@@ -398,8 +403,9 @@ def _stages(
     task: Task,
     settings: SynthesisSettings,
     kept: Path,
-    ledger: SharedLedger,
+    ledger: SharedLedger | None = None,
 ) -> list[FlowStage]:
+    """Return the stages of the flow; without a ledger, to see what they take."""
     asking = {
         "teacher": teacher,
         "schedule": settings.schedule,

@@ -13,6 +13,7 @@ from pad_ray.flow.failures import FailureLimitSettings, RetrySettings
 from pad_ray.flow.inputs import stage_input
 from pad_ray.flow.ledger import Budget
 from pad_ray.flow.stages import file_fingerprint
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.synthesis.contamination import evaluation_file
 from pad_ray.synthesis.judge_settings import JudgingSettings
 from pad_ray.tasks import get_task
@@ -43,7 +44,7 @@ _LARGEST_BLOCK = 4096
 _FIRST_BLOCK = 256
 
 
-class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings):
+class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings, WaitSettings):
     """Which teacher writes programs for which problems."""
 
     teacher: Literal["scripted", "rationale", "endpoint", "recorded", "student", "vllm"]
@@ -151,7 +152,7 @@ class SynthesisSettings(SynthesisRun):
     """Directory for verified/, rejected/ and manifest.json."""
 
 
-class JudgeSettings(JudgingSettings, FailureLimitSettings):
+class JudgeSettings(JudgingSettings, FailureLimitSettings, WaitSettings):
     """Run and judge a dataset's completions again, under another rule."""
 
     data: Annotated[Path, Input(stage_input)]

@@ -23,9 +23,10 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 
-from pad_ray.base.errors import ConfigError, ResourceError
+from pad_ray.base.errors import ConfigError
 from pad_ray.flow.progress import watch
-from pad_ray.flow.runtime import cluster_resources, connect, node_resources
+from pad_ray.flow.ready import Need, check_room, check_shared
+from pad_ray.flow.runtime import cluster_resources, connect
 from pad_ray.flow.stages import Stage, open_stage, write_json
 from pad_ray.students.files import located
 from pad_ray.training.checkpoints import check_workers, conversion_obstacle, read_weights
@@ -75,6 +76,7 @@ def open_training(out: Path, job: str, settings: TrainingHyperparameters) -> Sta
     disable_progress_bars()
     connect()
     check_resources(settings)
+    check_shared(out)
     return stage
 
 
@@ -213,24 +215,18 @@ def _own_interrupts() -> Iterator[None]:
 
 def check_resources(settings: TrainingHyperparameters) -> None:
     """Print the resource plan; raise `ResourceError` if the cluster can never give it."""
-    each = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
     have = cluster_resources()
     least = settings.least_workers
     wanted = f"{least} to {settings.workers}" if least < settings.workers else f"{least}"
     print(
-        f"train: {wanted} worker(s), each {each['CPU']:g} CPU and {each['GPU']:g} GPU; "
+        f"train: {wanted} worker(s), each {settings.cpus_per_worker:g} CPU and "
+        f"{settings.gpus_per_worker:g} GPU; "
         f"the cluster has {have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU"
     )
-    if settings.wait_for_resources:
-        return
-    for kind, amount in each.items():
-        largest = max((node.get(kind, 0) for node in node_resources()), default=0)
-        if amount * least > have.get(kind, 0) or amount > largest:
-            raise ResourceError(
-                f"{least} worker(s) with {amount:g} {kind} each do not fit: the cluster "
-                f"has {have.get(kind, 0):g} {kind}, {largest:g} on its largest node; lower workers "
-                f"or {kind.lower()}s_per_worker, or set wait_for_resources if it autoscales"
-            )
+    if not settings.wait_for_resources:  # else Ray Train waits
+        each = (settings.cpus_per_worker, settings.gpus_per_worker)
+        fields = ("workers", "cpus_per_worker or gpus_per_worker")
+        check_room([Need("worker", least, *each, *fields)], wait=False)
 
 
 def _save_examples(examples: Sequence[Example], folder: Path) -> None:

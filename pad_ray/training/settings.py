@@ -14,6 +14,7 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.inputs import file_input, stage_input
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.students.card import TargetFormat
 from pad_ray.students.files import model_input
 from pad_ray.students.sizes import scratch_size
@@ -43,7 +44,7 @@ class GeneralSettings(Settings):
     """Tokens of one example; the first half is read, the second learned."""
 
 
-class TrainingHyperparameters(Settings):
+class TrainingHyperparameters(WaitSettings):
     """How a student is fine-tuned, apart from data and place."""
 
     student: Annotated[str, Input(model_input, is_saved=True)] = "scratch:small"
@@ -115,8 +116,6 @@ class TrainingHyperparameters(Settings):
     """GPUs each worker reserves; above 0 the worker trains on one."""
     threads: Annotated[int, Runtime] = Field(1, ge=1)
     """Threads a CPU worker computes with."""
-    wait_for_resources: Annotated[bool, Runtime] = False
-    """Wait for an autoscaler to add nodes instead of failing when they are not there."""
     log_every: Annotated[int, Runtime] = Field(20, ge=1)
     """Steps between two lines of training metrics."""
     evaluate_every: int = Field(200, ge=1)

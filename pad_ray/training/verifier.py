@@ -17,6 +17,7 @@ import torch
 from pad_ray.base.config import resolve
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.flow.progress import watch
+from pad_ray.flow.ready import check_shared
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import Stage, open_stage, refuse_augmented
 from pad_ray.programs.statements import split_steps
@@ -94,6 +95,7 @@ def _train_states(settings: VerifierSettings, out: Path) -> dict[str, Any]:
     parts = _split(settings)
     connect()
     check_resources(settings)
+    check_shared(out)
     stage.begin()
     programs = [program for part in parts.values() for program in part]
     mark, states = _read_all(programs, settings, source, preamble)

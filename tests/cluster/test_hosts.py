@@ -203,6 +203,37 @@ def test_a_job_is_submitted_by_hand(whole: Hosts, storage: Path) -> None:
     assert len(row_ids(out)) == 20
 
 
+@pytest.mark.parametrize(
+    ("host", "out", "token", "expected"),
+    [
+        (
+            "head",
+            "/tmp/ray/mine",
+            None,
+            "out: /tmp/ray/mine is not on storage that all nodes share",
+        ),
+        ("head", "shared", "f" * 64, "the cluster refuses the token; give the cluster's token in"),
+        ("client", "shared", None, "no Ray cluster answers there; is its head running"),
+    ],
+)
+def test_a_driver_by_hand_is_told_what_is_wrong(
+    whole: Hosts, storage: Path, host: str, out: str, token: str | None, expected: str
+) -> None:
+    """Each host has a /tmp/ray of its own, and the client reaches the dashboard alone."""
+    place = storage / out  # an absolute one stays
+    flags = f"--task coin_flip --count 20 --teacher scripted --out {place}"
+    words = [sys.executable, "-m", "pad_ray", "synthesize", *flags.split()]
+    more = {"RAY_ADDRESS": f"{whole.address('head')}:{GCS}"}
+    if token is not None:
+        more["RAY_AUTH_TOKEN"] = token
+    ran = whole.run(host, words, check=False, timeout=300, more=more)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert ran.stderr.startswith("synthesize: error: ") and ran.stderr.count("\n") == 1
+    assert expected in ran.stderr, ran.stderr
+    # The corrected command finds nothing in its way.
+    assert whole.run(host, ["ls", str(place)], check=False).returncode != 0
+
+
 def test_a_taken_name_is_refused(whole: Hosts, laptop: Path, storage: Path) -> None:
     words = [*synthesis("out", storage, 3), "--submission_id", "taken"]
     first = submitted(whole, laptop, *words, "--wait", "false")

@@ -518,9 +518,7 @@ def test_short_run_has_each_step_once_and_all_its_points_inside() -> None:
     assert not dots
 
 
-def test_names_in_tables_are_no_markup(
-    stages: Stages, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_in_tables_are_no_markup(stages: Stages, capsys: pytest.CaptureFixture[str]) -> None:
     evaluation.print_table(
         [{**stages[2][0].manifest, "student": f"runs/{name}"} for name in ("exp[lr=3]", "exp[/a]")]
     )

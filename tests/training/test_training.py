@@ -234,7 +234,9 @@ def test_more_workers_than_the_cluster_has_fails_with_the_remedy(
     local_ray: None, data: Path, tmp_path: Path
 ) -> None:
     for workers in (64, 63):
-        with pytest.raises(ResourceError, match=rf"^{workers} worker.*lower workers") as caught:
+        with pytest.raises(
+            ResourceError, match=rf"CPU \(worker {workers}\).*lower workers"
+        ) as caught:
             train(settings(data, tmp_path / "out", workers=workers))
         assert "\n" not in str(caught.value)
 

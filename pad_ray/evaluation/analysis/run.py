@@ -27,6 +27,7 @@ from pad_ray.evaluation.analysis.report import write_analysis_report
 from pad_ray.evaluation.analysis.settings import AnalysisSettings
 from pad_ray.evaluation.analysis.student import ProblemMeasures, measure_student, sentence_encoder
 from pad_ray.flow.progress import watch
+from pad_ray.flow.ready import Need, check_room, check_shared
 from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import fingerprint, open_stage, write_json
 from pad_ray.students.files import located
@@ -68,6 +69,12 @@ def analyze(settings: AnalysisSettings) -> dict[str, Any]:
         return stage.complete
     if settings.encoder is not None:
         sentence_encoder(settings.encoder)
+    connect()
+    check_room(
+        [Need("student", 1, 1.0, settings.gpus_per_student, "", "gpus_per_student")],
+        settings.wait_for_resources,
+    )
+    check_shared(out)
     stage.begin()
     print(f"analyze: {len(places)} student(s) on {len(problems)} problems, {settings.samples} each")
     measured = _measure_all(settings, [source for source, _ in places], problems, out / "work")
@@ -103,7 +110,6 @@ def _measure_all(
     files = [work / f"{n}-{fingerprint(source)}.npz" for n, source in enumerate(sources)]
     missing = [n for n, file in enumerate(files) if not file.is_file()]
     if missing:
-        connect()
         given: Any = ray.put(problems)
         task = ray.remote(num_cpus=1, num_gpus=settings.gpus_per_student)(_measure)
         waiting = {task.remote(settings, sources[n], given): n for n in missing}

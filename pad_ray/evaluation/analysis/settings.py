@@ -9,12 +9,13 @@ from annotated_types import MinLen
 from pydantic import Field
 
 from pad_ray.base.fields import Input, Runtime
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.students.files import model_input, models_input
 from pad_ray.tasks import Split
 from pad_ray.tasks.settings import ProblemSettings
 
 
-class AnalysisSettings(ProblemSettings):
+class AnalysisSettings(ProblemSettings, WaitSettings):
     """Measure the output space of one or several students on the same problems, side by side."""
 
     student: Annotated[Annotated[list[str], MinLen(1)] | str, Input(models_input, is_saved=True)]

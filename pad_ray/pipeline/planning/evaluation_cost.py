@@ -41,6 +41,7 @@ def measure_evaluation(
             count=count,
             actors=1,
             gpus_per_actor=0.0,
+            wait_for_resources=False,
             max_new_tokens=min(run.max_new_tokens, math.ceil(target_tokens)),
         )
         manifest = evaluate_student(str(student), settings, out)

@@ -104,6 +104,7 @@ def _observe(run: SynthesisRun, problems: int, out: Path) -> Observed:
         teacher_actors=teachers,
         sandbox_actors=sandboxes,
         budget=Budget(),
+        wait_for_resources=False,
     )
     started = time.monotonic()
     with watch_memory() as memory:

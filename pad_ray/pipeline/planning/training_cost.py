@@ -102,6 +102,7 @@ def _train_once(
         "log_every": 1,
         "evaluate_every": half,
         "tensorboard": False,
+        "wait_for_resources": False,
     }
     manifest = train(validate_with(TrainingSettings, run, **changed))
     text = (out / "metrics.jsonl").read_text()

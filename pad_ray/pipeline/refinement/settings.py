@@ -12,13 +12,14 @@ from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.flow.inputs import stage_input
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.synthesis.repairs.settings import FailureRun, InjectionRun
 from pad_ray.tasks.settings import ProblemSettings
 from pad_ray.teachers.student_settings import SamplingSettings
 from pad_ray.training.settings import TrainingHyperparameters
 
 
-class SamplingRun(ProblemSettings):
+class SamplingRun(ProblemSettings, WaitSettings):
     """Training problems that each round's student writes samples for."""
 
     samples: int = Field(4, ge=1)

@@ -67,9 +67,7 @@ def mistakes_told(address: str) -> Iterator[None]:
         yield
     except AuthenticationError as error:
         said = reason_of(error).rstrip(".: ")
-        raise ClusterError(
-            f"{address}: {said}; {TOKEN_REMEDY}"
-        ) from None
+        raise ClusterError(f"{address}: {said}; {TOKEN_REMEDY}") from None
     except _UNREACHABLE:
         raise ClusterError(f"{address}: no Ray dashboard answers there") from None
     except RuntimeError as error:

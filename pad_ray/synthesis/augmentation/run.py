@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from pad_ray.base.schemas import AUGMENTED_SCHEMA
 from pad_ray.base.storage import locate, remove_folder
 from pad_ray.flow.ledger import share_ledger
 from pad_ray.flow.parquet_folder import bounded_duckdb, view_of
+from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
-from pad_ray.flow.runtime import connect
 from pad_ray.flow.stages import (
     Stage,
     open_stage,
@@ -48,6 +49,8 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     tasks = tasks_of(settings.folders)
     if settings.paraphrase_teacher is not None:
         paraphraser(settings.paraphrase_teacher, settings.seed).check()
+    sizes = ActorStage(AugmentationStage, {}, settings.actors)
+    join_for(stage.out, [sizes], settings.wait_for_resources)
     work = stage.out / "work"
     stage.claim()
     if stage.grown:
@@ -58,12 +61,11 @@ def augment(settings: AugmentationSettings) -> dict[str, Any]:
     write_requests(_requests(verified, settings), work)
     kept = work / "paraphrases"
     kept.mkdir(exist_ok=True)
-    connect()
     ledger = share_ledger(None, spent_in(kept), settings.max_failures, can_retry=False)
     if settings.paraphrase_teacher is not None:
         ledger.entrust(paraphraser(settings.paraphrase_teacher, settings.seed).keys())
     arguments = {"run": run, "tasks": tasks, "kept": kept, "ledger": ledger}
-    run_rows([ActorStage(AugmentationStage, arguments, settings.actors)], work, "augment")
+    run_rows([replace(sizes, arguments=arguments)], work, "augment")
     return _finish(stage, verified.num_rows, task_names(settings.folders))
 
 

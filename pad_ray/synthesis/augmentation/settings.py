@@ -7,7 +7,6 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pad_ray.base.config import Settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.sandbox_settings import SandboxSettings
@@ -15,6 +14,7 @@ from pad_ray.base.storage import locate_all
 from pad_ray.base.weights import check_kinds
 from pad_ray.flow.failures import FailureLimitSettings
 from pad_ray.flow.inputs import stage_input
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.synthesis.augmentation.kinds import DEFAULT_WEIGHTS, PARAPHRASE
 from pad_ray.teachers.endpoint.settings import EndpointSettings
 
@@ -27,7 +27,7 @@ _ASKING = (
 )
 
 
-class AugmentationRun(Settings):
+class AugmentationRun(WaitSettings):
     """How new problems are made of verified ones."""
 
     copies: int = Field(1, ge=1)

@@ -13,10 +13,11 @@ from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.storage import locate_all
 from pad_ray.flow.inputs import stage_input
+from pad_ray.flow.waiting import WaitSettings
 from pad_ray.synthesis.repairs.injections.kinds import INJECTIONS, check_weights
 
 
-class InjectionRun(Settings):
+class InjectionRun(WaitSettings):
     """How verified programs are broken."""
 
     count: int = Field(4, ge=1)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pad_ray.base.records import Outcome
 from pad_ray.base.schemas import REPAIR_SCHEMA
 from pad_ray.base.storage import locate, remove_folder
+from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import ActorStage, run_rows, write_requests
 from pad_ray.flow.stages import Stage, open_stage, print_reasons
 from pad_ray.sandbox import Sandbox
@@ -87,15 +88,16 @@ def inject_errors(settings: InjectionSettings) -> dict[str, Any]:
         return stage.complete
     programs = read_verified(settings.folders, _COLUMNS)
     tasks = tasks_of(settings.folders)
+    run = InjectionRun(**settings.model_dump(include=set(InjectionRun.model_fields)))
+    injecting = ActorStage(InjectionStage, {"run": run, "tasks": tasks}, settings.actors)
+    join_for(stage.out, [injecting], settings.wait_for_resources)
     work = stage.out / "work"
     stage.claim()
     if stage.grown:
         remove_folder(work)
     stage.begin()
     print(f"inject: {programs.num_rows} verified programs x {settings.count} injections")
-    run = InjectionRun(**settings.model_dump(include=set(InjectionRun.model_fields)))
     write_requests(_requests(programs, settings), work)
-    injecting = ActorStage(InjectionStage, {"run": run, "tasks": tasks}, settings.actors)
     rows = run_rows([injecting], work, "inject")
     counts = write_repairs(in_small_batches(rows), repeated_rows(rows), stage.out)
     return _finish(stage, counts | {"programs": programs.num_rows})
