@@ -225,8 +225,8 @@ def _losses(train: Sequence[LossPoint], validation: Sequence[LossPoint], best_st
 def _mark_best(axes: Axes, best_step: int, points: Sequence[LossPoint]) -> None:
     axes.axvline(best_step, color=_MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     for point in points:
-        dot = {"color": _SECOND, "markersize": 8, "zorder": 4, "clip_on": False}
-        axes.plot(point.step, point.loss, "o", **dot)
+        (dot,) = axes.plot(point.step, point.loss, "o", color=_SECOND, markersize=8, zorder=4)
+        dot.set_clip_on(False)
     on_the_right = best_step > sum(axes.get_xlim()) / 2
     axes.annotate(
         f"best: step {best_step:,}",

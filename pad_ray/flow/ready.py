@@ -1,4 +1,4 @@
-"""What a job asks of a cluster before it writes anything: room for its actors, and shared storage."""
+"""What a job asks of a cluster before it writes: room for its actors, and shared storage."""
 
 from __future__ import annotations
 

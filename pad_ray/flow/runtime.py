@@ -132,3 +132,9 @@ def _quieten() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # That there is no GPU, which a training says itself.
+    logging.getLogger("DeepSpeed").addFilter(_is_no_cpu_warning)
+
+
+def _is_no_cpu_warning(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Setting accelerator to CPU.")

@@ -64,10 +64,30 @@ def test_what_ray_says_is_shown_only_where_joining_fails(capfd: pytest.CaptureFi
     with _stderr_unless_raised():
         os.write(2, b"harmless\n")
     assert capfd.readouterr().err == ""
+
+    def fail() -> None:
+        os.write(2, b"the port is taken\n")
+        raise ValueError("late")
+
     for told, shown in (((), "the port is taken\n"), ((ValueError,), "")):
-        with pytest.raises(ValueError), _stderr_unless_raised(*told):  # noqa: PT011
-            os.write(2, b"the port is taken\n")
-            raise ValueError
+        with pytest.raises(ValueError, match="late"), _stderr_unless_raised(*told):
+            fail()
         assert capfd.readouterr().err == shown
     os.write(2, b"as before\n")
     assert capfd.readouterr().err == "as before\n"
+
+
+@pytest.mark.slow
+def test_deepspeed_says_nothing_of_a_machine_without_gpus() -> None:
+    ask = (
+        "from pad_ray.flow.runtime import _quieten\n"
+        "_quieten()\n"
+        "import logging\n"
+        "from deepspeed.accelerator import get_accelerator\n"
+        "get_accelerator()\n"
+        "logging.getLogger('DeepSpeed').warning('something else')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 0 and "something else" in said, said
+    assert "Setting accelerator" not in said
