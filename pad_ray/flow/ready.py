@@ -54,9 +54,19 @@ def join_for(out: Path, stages: Sequence[FlowStage], wait: bool) -> None:
     Raises `ResourceError` where its actors cannot find room, unless it may `wait` for nodes, and
     `ConfigError` where other nodes do not see `out`.
     """
+    _refuse_file(out)
     connect()
     check_room([*map(_need_of, stages), Need("reading", _READING_CPUS, 1.0)], wait)
     check_shared(out)
+
+
+def _refuse_file(out: Path) -> None:
+    """Raise `ConfigError` for a folder that cannot be made, before anybody waits for Ray."""
+    if is_remote(out):
+        return
+    there = next(place for place in (out, *out.parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"out: cannot write in {out}: {there} is no folder")
 
 
 def _need_of(stage: FlowStage) -> Need:

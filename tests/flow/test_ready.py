@@ -57,6 +57,16 @@ def test_nothing_is_written_where_actors_do_not_fit(local_ray: None, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_in_the_way_is_refused_before_ray_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "connect", lambda: pytest.fail("joined"))
+    (tmp_path / "file").touch()
+    for out in ("file", "file/out"):
+        with pytest.raises(ConfigError, match=r"^out: cannot write in .*/file is no folder$"):
+            join_for(tmp_path / out, [], wait=False)
+
+
 def test_a_node_says_what_it_sees(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
