@@ -110,10 +110,18 @@ def test_a_job_waits_until_a_node_is_added(
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         ray.init(cluster.address, log_to_driver=False)
-        added = threading.Timer(3, lambda: cluster.add_node(num_cpus=6))
-        added.start()
-        join_for(tmp_path / "out", [ActorStage(SpellingStage, {}, actors=3)], wait=True)
-        added.join()
+        stages = [ActorStage(SpellingStage, {}, actors=3)]
+        waiting = threading.Thread(
+            target=join_for, args=(tmp_path / "out", stages, True), daemon=True
+        )
+        waiting.start()
+        # A node can be added by the main thread alone.
+        while not ray.util.placement_group_table():
+            waiting.join(0.2)
+            assert waiting.is_alive()
+        cluster.add_node(num_cpus=6)
+        waiting.join(60)
+        assert not waiting.is_alive()
         assert ray.cluster_resources()["CPU"] == 7
         assert "waiting for nodes: the job needs 5 CPU" in capsys.readouterr().out
         # What was waited for is free again.
