@@ -288,7 +288,7 @@ def _refuse_lost_output(settings: Settings) -> None:
     out = getattr(settings, "out", None)
     if isinstance(out, Path) and is_on_hub(out):
         raise ConfigError(
-            f"out: {url_of(out)}: the Hub is read, not written; jobs/export.py --push_to_hub "
+            f"out: {url_of(out)}: the Hub is read, not written; pad-ray export --push_to_hub "
             "uploads a dataset"
         )
     if not isinstance(out, Path) or is_remote(out):

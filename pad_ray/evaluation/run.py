@@ -198,10 +198,11 @@ def print_overlaps(manifests: Sequence[dict[str, Any]]) -> None:
 
 def _check(one: Asked, settings: EvaluationSettings, is_one_of_several: bool) -> None:
     """Raise what evaluating a student would, before it is asked or those before it are."""
+    task = get_task(settings.task)
     source, card = located(one.student)
     if card.writes_text:
         _check_text(card, settings)
-    worked_examples(get_task(settings.task), settings.few_shot)  # fails where there are fewer
+    worked_examples(task, settings.few_shot)  # fails where there are fewer
     _opened(one.student, settings, one.out, MAY_GROW)
     if is_one_of_several:
         check_loadable(source)

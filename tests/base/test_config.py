@@ -79,7 +79,7 @@ def test_a_flag_given_again_adds_to_a_list_of_names(tmp_path: Path) -> None:
     count=st.none() | st.integers(1, 10**6),
     vary=st.floats(0, 1),
     seed=st.integers(-(2**31), 2**31),
-    wall_s=st.floats(0.01, 100),
+    wall_s=st.floats(0.05, 100),
 )
 def test_resolved_settings_read_back_as_the_same(
     tmp_path_factory: pytest.TempPathFactory,

@@ -44,7 +44,8 @@ def commands() -> list[str]:
 def parsed(text: str) -> Settings:
     """Return the settings of a job's command, by the parser that the job itself has."""
     words = shlex.split(text, comments=True)
-    start = words.index(SCRIPT) if SCRIPT in words else words.index("pad_ray")
+    # The script, wherever it is, or `python -m pad_ray` where it is not installed.
+    start = next(n for n, word in enumerate(words) if Path(word).name in (SCRIPT, "pad_ray"))
     job, *flags = words[start + 1 :]
     settings: Settings = find_job(job).parse(flags)
     if isinstance(settings, SubmitSettings) and settings.job != "follow":
