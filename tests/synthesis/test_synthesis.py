@@ -196,7 +196,7 @@ def test_users_own_task_is_found_by_the_workers(
 def test_more_actors_than_the_cluster_has_is_one_line_with_the_remedy(
     local_ray: None, tmp_path: Path
 ) -> None:
-    with pytest.raises(ResourceError, match=r"need 6\d.* CPU.*lower the number of actors"):
+    with pytest.raises(ResourceError, match=r"needs 6\d.* CPU.*lower the number of actors"):
         synthesize(settings(tmp_path / "out", sandbox_actors=64))
 
 
