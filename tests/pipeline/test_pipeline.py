@@ -77,4 +77,4 @@ def test_a_pipeline_runs_every_stage_and_a_second_time_none(
     for job, folder in done.items():
         assert f"{job}: {folder} is complete; nothing to do" in shown
     assert files_of(out) == before
-    assert f'--student {out / "student"} "Is it heads?"' in shown
+    assert f"solve --student {out / 'student'} 'Is it heads?'" in shown
