@@ -270,7 +270,9 @@ def test_without_failures_all_examples_are_right(stages: Stages, tmp_path: Path)
     page = written(tmp_path, (stages[0][:1], stages[1], stages[2][2:]))
     assert "No failures: every problem was answered right" in page
     assert page.count("✓ right") == 10
-    assert "By the rule of three" in page
+    # All right is no certainty.
+    low, high = stages[2][2].manifest["metrics"]["accuracy_95"]
+    assert 0.7 < low < high == 1.0 and f"{low:.1%} to 100.0%" in page
 
 
 def test_without_right_answers_all_examples_are_failures(stages: Stages, tmp_path: Path) -> None:
