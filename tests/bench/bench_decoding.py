@@ -1,7 +1,8 @@
 """Verified decoding against transformers' beam search, and against reading all anew each step.
 
 One student, one width, the same six-step arithmetic questions (programs of about twelve
-statements), in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT.
+statements), in turn in one run, one thread. The student is the demo's, or PAD_RAY_BENCH_STUDENT;
+PAD_RAY_BENCH_QUESTIONS (a batch), _ROUNDS and _TOKENS (the most of a program) fit a larger one.
 The verifier is the student's own backbone with an untrained head, or a head on the states of the
 student that writes: its values steer nothing, and cost the same.
 """
@@ -37,12 +38,12 @@ from pad_ray.verifiers.states import StateHead, save_state_head, student_mark
 from pad_ray.verifiers.value import make_value_model, save_value_model
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = 5
+ROUNDS = int(os.environ.get("PAD_RAY_BENCH_ROUNDS", "5"))
 WIDTH = 4
 PROPOSALS = 4
-QUESTIONS = 8
+QUESTIONS = int(os.environ.get("PAD_RAY_BENCH_QUESTIONS", "8"))
 GUESS_ROUNDS = 8
-LONGEST = 300
+LONGEST = int(os.environ.get("PAD_RAY_BENCH_TOKENS", "300"))
 BEAM_GOAL = 0.7
 AGAIN_GOAL = 4.0
 SCORER_GOAL = 0.25
@@ -95,7 +96,7 @@ def test_against_beam_search(setting: Setting) -> None:
         "all, value by the student's states": (three, setting.own),
     }
     table = Table(
-        "scored by", "wall time : generate(num_beams)", "tokens", "scorers' share", "goal"
+        "scored by", "wall time : generate(num_beams)", "tokens", "passes", "scorers' share", "goal"
     )
     for name, (chosen, solver) in weights.items():
         search = SearchSettings(
@@ -105,16 +106,25 @@ def test_against_beam_search(setting: Setting) -> None:
             weights=chosen,
             max_new_tokens=LONGEST,
         )
-        ratios, shares, tokens = [], [], []
+        ratios, shares, tokens, passes = [], [], [], []
         for questions in _rounds(setting.questions):
             theirs = _seconds(lambda q=questions: generate_beam(setting.student, q))
+            before = solver.engine.ticks
             seconds, share, count = _solved(solver, questions, search)
+            passes.append(solver.engine.ticks - before)
             ratios.append(seconds / theirs)
             shares.append(share)
             tokens.append(count)
         met = statistics.median(ratios) <= BEAM_GOAL and statistics.median(shares) < SCORER_GOAL
         goal = "" if name == "nothing" else f"{BEAM_GOAL}, {SCORER_GOAL:.0%}: {_verdict(met)}"
-        table.add_row(name, _spread(ratios), f"{statistics.mean(tokens):.0f}", _share(shares), goal)
+        table.add_row(
+            name,
+            _spread(ratios),
+            f"{statistics.mean(tokens):.0f}",
+            f"{min(passes)} to {max(passes)}",
+            _share(shares),
+            goal,
+        )
     console = Console(width=120)
     console.print(f"\n{QUESTIONS} questions a batch, width {WIDTH}, {PROPOSALS} proposals")
     console.print(table)
