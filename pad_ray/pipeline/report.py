@@ -31,6 +31,7 @@ from pad_ray.training.metrics import metric_lines
 __all__ = ["StageResult", "write_report"]
 
 _EXAMPLES = 10
+_FIRST_FAILURES = 3
 _EXAMPLE_COLUMNS = [
     *("row_id", "question", "answer", "program", "completion", "value"),
     *("error_type", "message", "reason", "teacher_notes"),
@@ -60,6 +61,10 @@ def write_report(
     sets = _names(evaluation, [problem_set_of(r.manifest) for r in evaluation])
     metrics = [result.manifest["metrics"] for result in evaluation]
     stages = [*synthesis, training, *evaluation]
+    answered = [
+        [{**row, "set": name, "order": order} for row in _predictions(result.folder)]
+        for order, (name, result) in enumerate(zip(sets, evaluation, strict=True))
+    ]
     text = page_template("report.html.j2").render(
         title=title,
         synthesis=list(map(_synthesis, sources, synthesis, count())),
@@ -68,7 +73,8 @@ def write_report(
         evaluation=[{"name": n, **r.manifest} for n, r in zip(sets, evaluation, strict=True)],
         accuracy=_accuracy(sets, evaluation),
         failing=list(dict.fromkeys(chain.from_iterable(m["failures"] for m in metrics))),
-        examples=_examples(sets, evaluation),
+        failures=_commonest_failures(answered),
+        examples=_examples(answered),
         wall_s=[sum(r.manifest["wall_s"] for r in part) for part in (synthesis, evaluation)],
         finished_at=max(result.manifest["finished_at"] for result in stages),
         versions=_versions(stages),
@@ -131,13 +137,28 @@ def _accuracy(names: Sequence[str], evaluation: Sequence[StageResult]) -> str:
     return accuracy_figure("accuracy", title, bars)
 
 
-def _examples(names: Sequence[str], evaluation: Sequence[StageResult]) -> list[dict[str, Any]]:
+def _commonest_failures(answered: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return a problem of each of the commonest kinds of failure, with `times` and `of`.
+
+    A kind is a class of failure in one problem set; a set that has failures shows one of them
+    before another set shows two, as far as there is room.
+    """
+    of_sets = []
+    for rows in answered:
+        kinds: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            if row["reason"] is not None:
+                kinds.setdefault(row["failure"], []).append(row)
+        ordered = sorted(kinds.values(), key=len, reverse=True)
+        of_sets.append([{**kind[0], "times": len(kind), "of": len(rows)} for kind in ordered])
+    of_sets.sort(key=lambda kinds: -sum(kind["times"] / kind["of"] for kind in kinds))
+    return in_turn(of_sets)[:_FIRST_FAILURES]
+
+
+def _examples(answered: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Choose problems over all sets, failures of different classes among them, by row id."""
-    right, wrong = [], []
-    for index, (name, result) in enumerate(zip(names, evaluation, strict=True)):
-        rows = [{**row, "set": name, "order": index} for row in _predictions(result.folder)]
-        right.append([row for row in rows if row["reason"] is None])
-        wrong.append(_classes_in_turn([row for row in rows if row["reason"] is not None]))
+    right = [[row for row in rows if row["reason"] is None] for rows in answered]
+    wrong = [_classes_in_turn([r for r in rows if r["reason"] is not None]) for rows in answered]
     rights, wrongs = in_turn(right), in_turn(wrong)
     failing = wrongs[: max(_EXAMPLES // 2, _EXAMPLES - len(rights))]
     chosen = [*failing, *rights[: _EXAMPLES - len(failing)]]

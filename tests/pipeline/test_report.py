@@ -285,7 +285,8 @@ def test_without_right_answers_all_examples_are_failures(stages: Stages, tmp_pat
 def test_fewer_problems_than_examples_are_all_shown_once(stages: Stages, tmp_path: Path) -> None:
     few = evaluated(tmp_path / "e", FAULTS, count=3)
     page = written(tmp_path, (stages[0], stages[1], [few]))
-    assert page.count('<span class="outcome') == 3
+    examples = page[page.index('<div class="examples">') :]
+    assert examples.count('<span class="outcome') == 3
 
 
 @pytest.mark.parametrize("best", [None, 0.5])
@@ -426,6 +427,38 @@ def test_chain_of_thought_student_shows_its_texts(stages: Stages, tmp_path: Path
     assert '<td class="number">no program</td>' in page
     assert "Student 7 The student's text: Four and 3 make 7. The answer is 7." in shown
     assert "✗ no_answer" in shown
+
+
+def test_the_first_screen_reads_out_a_problem_of_the_commonest_failures(
+    page: str, stages: Stages, tmp_path: Path
+) -> None:
+    first = page[page.index('id="failures"') : page.index('<section aria-labelledby="accuracy">')]
+    shown = re.findall(r'<h3>(.*?)</h3>\s*<span class="outcome wrong">(.*?)</span>', first)
+    kinds = {
+        evaluation.problem_set_name(r.manifest["config"]): r.manifest["metrics"]["failures"]
+        for r in stages[2]
+    }
+    assert len(shown) == 3
+    for name, failure in shown:
+        times, kind = failure.split(" of 20: ")
+        assert kinds[name][kind] == int(times)
+    for name in ("arithmetic", "arithmetic (held-out templates)"):
+        commonest = max(kinds[name].values())
+        assert any(s == name and f.startswith(f"{commonest} of 20: ") for s, f in shown)
+    assert first.count("Gold answer") == 3
+    right = written(tmp_path, (stages[0], stages[1], stages[2][2:]))
+    assert 'id="failures"' not in right
+
+
+def test_what_a_teacher_cost_is_said(stages: Stages, tmp_path: Path) -> None:
+    spent = {
+        **stages[0][0].manifest,
+        "tokens": {"prompt_tokens": 1200, "completion_tokens": 3400},
+        "cost_usd": 1.255,
+    }
+    paid = [StageResult(stages[0][0].folder, spent), stages[0][1]]
+    text = Page(written(tmp_path, (paid, *stages[1:]))).text
+    assert "; the teacher read 1,200 tokens and wrote 3,400, for $1.25" in text
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
