@@ -182,7 +182,7 @@ def test_the_status_and_the_reason_come_back(whole: Hosts, laptop: Path) -> None
 
 
 def test_a_job_is_submitted_by_hand(whole: Hosts, storage: Path) -> None:
-    """The README's `ray job submit`; an output that Ray would delete with it is refused."""
+    """As docs/cluster.md has it; an output that Ray would delete with it is refused."""
 
     def submit(out: str) -> subprocess.CompletedProcess[str]:
         job = (

@@ -156,8 +156,8 @@ def test_state_and_answers_outlive_a_head() -> None:
             assert cluster["gcsFaultToleranceOptions"]["redisAddress"] == address, owner
 
 
-def test_secrets_are_names_that_the_readme_tells() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_secrets_are_names_that_the_page_tells() -> None:
+    page = (ROOT / "docs/cluster.md").read_text()
     named = set()
     for name in BUILDS:
         assert not of_kind("Secret", name)
@@ -167,7 +167,7 @@ def test_secrets_are_names_that_the_readme_tells() -> None:
     named.add(("auth_token", "ray-token"))
     assert len(named) >= 5
     for key, secret in named:
-        assert re.search(rf"create secret generic {secret}\b.*--from-\w+={key}=", readme), secret
+        assert re.search(rf"create secret generic {secret}\b.*--from-\w+={key}=", page), secret
 
 
 def test_volumes_labels_and_ports_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Commands of the README and shipped settings, and those that jobs print, as they stand there."""
+"""Commands of the pages and shipped settings, and those that jobs print, as they stand there."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+from pages import ROOT, USERS_PAGES, fences_of
 
 from pad_ray.__main__ import main
 from pad_ray.base.commands import SCRIPT, command, find_job, job_names, purpose
 from pad_ray.base.config import Settings
 from pad_ray.pipeline.submission.run import SubmitSettings, _follow_command
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 TEACHER = "endpoint: {base_url: 'http://127.0.0.1:8000/v1', model: m}\n"
 
 
 def blocks() -> Iterator[tuple[str, str]]:
-    """Yield the README's blocks, each with the line before it."""
-    parts = re.split(r"^```.*\n", README, flags=re.MULTILINE)
-    for before, block in zip(parts[::2], parts[1::2], strict=False):
-        yield before.rstrip("\n").rpartition("\n")[2], block
+    """Yield the blocks of README.md and docs/, each with the line before it."""
+    for page in USERS_PAGES:
+        for before, _, block in fences_of(page):
+            yield before, block
 
 
 def commands() -> list[str]:
-    """Return the commands of the README's blocks and of the heads of shipped settings."""
+    """Return the commands of the pages' blocks and of the heads of shipped settings."""
     text = "\n".join(block for _, block in blocks())
     lines = text.replace("\\\n", " ").splitlines()
     for config in sorted((ROOT / "jobs/configs").glob("*.yaml")):
@@ -55,7 +54,7 @@ def parsed(text: str) -> Settings:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory as the README has it: shipped settings, and the user's own files."""
+    """A working directory as the pages have it: shipped settings, and the user's own files."""
     (tmp_path / "jobs").symlink_to(ROOT / "jobs")
     (tmp_path / "teacher.yaml").write_text(TEACHER)
     for before, block in blocks():
@@ -69,15 +68,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("text", commands())
-def test_a_command_of_the_readme_or_of_shipped_settings_parses(checkout: Path, text: str) -> None:
+def test_a_command_of_the_pages_or_of_shipped_settings_parses(checkout: Path, text: str) -> None:
     assert isinstance(parsed(text), Settings)
 
 
-def test_the_readme_names_most_jobs() -> None:
+def test_the_pages_show_most_jobs() -> None:
     used = {shlex.split(text)[1] for text in commands()}
     assert {"synthesize", "train", "evaluate", "solve", "submit", "export", "plan"} <= used
-    inline = re.findall(rf"`{SCRIPT} ([a-z_]+)", README)
-    assert set(inline) <= {*job_names(), "doctor"}
+    for page in USERS_PAGES:
+        inline = re.findall(rf"`{SCRIPT} ([a-z_]+)", page.read_text())
+        assert set(inline) <= {*job_names(), "doctor"}, page
 
 
 def test_no_job_prints_the_command_of_another_place() -> None:

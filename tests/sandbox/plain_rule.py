@@ -1,4 +1,4 @@
-"""The rule for values (README, The sandbox) once more, as what a plain interpreter prints."""
+"""The rule for values (docs/sandbox.md) once more, as what a plain interpreter prints."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import section
 from test_pythons import OTHERS, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,9 +92,9 @@ def test_it_runs_without_any_package_and_without_pad_ray(tmp_path: Path) -> None
     assert (ran.stdout, ran.stderr) == (OUTCOMES, "")
 
 
-def test_the_readmes_lines_of_the_sandbox_alone() -> None:
-    section = (ROOT / "README.md").read_text().partition("\n### The sandbox alone\n")[2]
-    (lines,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.S)
+def test_the_pages_lines_of_the_sandbox_alone() -> None:
+    alone = section("docs/sandbox.md", "## The sandbox alone")
+    (lines,) = re.findall(r"```python\n(.*?)```", alone, re.S)
     assert len(lines.splitlines()) == 5
     ran = subprocess.run(
         [sys.executable, "-c", lines],

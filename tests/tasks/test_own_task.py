@@ -1,4 +1,4 @@
-"""The README's own task, as it stands there: one short file, from problems to a trained student."""
+"""The pages' own tasks, as they stand there: short files, from problems to a trained student."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from pages import ROOT, fences_of
 
 from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EvaluationSettings
@@ -17,30 +18,36 @@ from pad_ray.tasks import get_task, iter_problems
 from pad_ray.training.settings import TrainingSettings
 from pad_ray.training.student import train
 
-README = Path(__file__).parents[2] / "README.md"
+
+def shown(page: str, name: str) -> str:
+    """Return the file of this name that a page shows."""
+    (code,) = (
+        block
+        for before, language, block in fences_of(ROOT / page)
+        if language == "python" and re.search(rf"`{name}`.*:$", before)
+    )
+    return code
 
 
 def own_task(folder: Path) -> str:
-    found = re.search(r"^`shop.py`:\n```python\n(.*?)^```$", README.read_text(), re.M | re.S)
-    assert found is not None
-    code = found[1]
+    code = shown("docs/tasks.md", "shop.py")
     assert len(code.splitlines()) <= 60
     (folder / "shop.py").write_text(code)
     return f"{folder / 'shop.py'}:TASK"
 
 
 def test_the_readmes_task_of_a_file_is_ten_lines(tmp_path: Path) -> None:
-    found = re.search(
-        r"`--task capitals.py:TASK`:\n```python\n(.*?)^```$", README.read_text(), re.M | re.S
-    )
-    assert found is not None
-    assert len(found[1].splitlines()) <= 10
-    (tmp_path / "capitals.py").write_text(found[1])
-    (tmp_path / "capitals.json").write_text('[{"country": "Chile", "capital": "Santiago"}]')
-    task = get_task(f"{tmp_path / 'capitals.py'}:TASK")
-    (problem,) = iter_problems(task, tmp_path / "capitals.json", count=None)
-    assert (problem.question, problem.answer) == ("Chile", "Santiago")
-    assert task.answers_equal("santiago", problem.answer)
+    code = shown("README.md", "receipts.py")
+    assert len(code.splitlines()) <= 10
+    (tmp_path / "receipts.py").write_text(code)
+    (row,) = re.findall(r"for rows such as `(.*)`:$", (ROOT / "README.md").read_text(), re.M)
+    (tmp_path / "receipts.jsonl").write_text(row)
+    task = get_task(f"{tmp_path / 'receipts.py'}:TASK")
+    (problem,) = iter_problems(task, tmp_path / "receipts.jsonl", count=None)
+    assert problem.question == "What do these cost in all: 3 pens at $1.20 each?"
+    assert problem.answer == "$3.60"
+    assert task.answers_equal(3.6, problem.answer)
+    assert not task.answers_equal(3.5, problem.answer)
 
 
 @pytest.mark.slow
