@@ -99,8 +99,11 @@ def test_printed_commands_parse(checkout: Path) -> None:
         assert isinstance(parsed(text), Settings)
 
 
-def test_a_printed_command_runs_from_where_it_was_printed(checkout: Path) -> None:
+def test_a_printed_command_runs_from_where_it_was_printed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a shell without any activated environment, as after `make demo`."""
+    monkeypatch.setenv("PATH", os.defpath)
     flags = ["--task", "a $HOME 'task'", "--teacher", "scripted", "--out", "out"]
     text = command("synthesize", *flags)
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
