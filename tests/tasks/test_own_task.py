@@ -40,7 +40,7 @@ def test_the_readmes_task_of_a_file_is_ten_lines(tmp_path: Path) -> None:
     code = shown("README.md", "receipts.py")
     assert len(code.splitlines()) <= 10
     (tmp_path / "receipts.py").write_text(code)
-    (row,) = re.findall(r"for rows such as `(.*)`:$", (ROOT / "README.md").read_text(), re.M)
+    (row,) = re.findall(r"For rows such as `(\{.*\})`,", (ROOT / "README.md").read_text())
     (tmp_path / "receipts.jsonl").write_text(row)
     task = get_task(f"{tmp_path / 'receipts.py'}:TASK")
     (problem,) = iter_problems(task, tmp_path / "receipts.jsonl", count=None)
