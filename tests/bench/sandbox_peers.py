@@ -118,12 +118,12 @@ def human_eval() -> Iterator[Run]:
 @contextmanager
 def fork_loop() -> Iterator[Run]:
     """A preloaded process that forks a child a program, with no jail and no limits."""
-    from pad_ray.sandbox import ALLOWED_MODULES
+    from pad_ray.sandbox.modules import COMMON_MODULES
 
     # Started as the sandbox's zygote is: afresh, with the same modules and nothing else.
     command = [sys.executable, "-s", "-S", "-B", str(_HERE / "bare_fork_loop.py")]
     with subprocess.Popen(
-        [*command, *ALLOWED_MODULES],
+        [*command, *COMMON_MODULES],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"PYTHONHASHSEED": "0"},
