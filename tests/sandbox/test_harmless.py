@@ -19,6 +19,7 @@ import pytest
 from corpus import DEEP, LEFTOVERS, NEIGHBOURS, REFUSED, REFUSED_STATEMENTS
 from hypothesis import HealthCheck, given, settings
 from strategies import described, proved_programs
+from test_pythons import OTHERS, PATHS, interpreter
 
 from pad_ray.sandbox import Limits, Sandbox
 from pad_ray.sandbox.harmless import (
@@ -205,13 +206,15 @@ def test_a_bases_method_that_makes_half_of_a_derived_object_is_refused() -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_nothing_that_proved_programs_reach_breaks_the_interpreter() -> None:
+@pytest.mark.parametrize("version", ["this", *OTHERS])
+def test_nothing_that_proved_programs_reach_breaks_the_interpreter(version: str) -> None:
     script = Path(__file__).with_name("reach.py")
+    python = sys.executable if version == "this" else interpreter(version)
     ran = subprocess.run(
-        [sys.executable, str(script), str(REACH_S), str(time.time_ns() % 10**9)],
+        [python, "-B", script, str(REACH_S), str(time.time_ns() % 10**9)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(script.parents[2]), "PYTHONMALLOC": "debug"},
+        env={**os.environ, "PYTHONPATH": PATHS, "PYTHONMALLOC": "debug"},
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
 

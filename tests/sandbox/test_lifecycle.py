@@ -148,7 +148,9 @@ def test_a_forked_copy_of_the_owner_gets_a_zygote_of_its_own() -> None:
 
 def test_a_copy_forked_under_another_threads_run_waits_for_no_lock() -> None:
     code = (
-        "import os, threading, time\nfrom pad_ray.sandbox import Sandbox\n"
+        # From Python 3.12 on such a fork is warned of.
+        "import os, threading, time, warnings\nwarnings.simplefilter('ignore')\n"
+        "from pad_ray.sandbox import Sandbox\n"
         "good = 'def solution():\\n    return 42'\n"
         "sleep = 'import time\\ndef solution():\\n    time.sleep({})\\n    return 1'\n"
         "with Sandbox() as sandbox:\n"
@@ -381,17 +383,20 @@ def test_where_other_processes_are_hidden_long_programs_end_as_elsewhere(hidepid
         f"mount = 'mount -t proc -o hidepid={hidepid} proc /proc'\n"
         "if subprocess.run(mount.split()).returncode: sys.exit('no mount')\n"
         "from pad_ray.sandbox import Limits, Sandbox\n"
-        "with Sandbox(Limits(wall_s=0.6)) as sandbox:\n"
-        "    sleep = 'import time\\ndef solution():\\n    time.sleep({})\\n    return 1'\n"
-        "    work = 'import time\\ndef solution():\\n    while time.process_time() < .2: 1'\n"
+        "sleep = 'import time\\ndef solution():\\n    time.sleep({})\\n    return 1'\n"
+        "work = 'import time\\ndef solution():\\n    while time.process_time() < .2: 1'\n"
+        # Hidden, a wait for a core counts as sleep: on a busy machine these may need far longer.
+        "with Sandbox(Limits(wall_s=90)) as sandbox:\n"
         "    zygotes = sandbox.zygote_pids\n"
-        "    print(*[o.status for o in sandbox.run([sleep.format(.2), work, sleep.format(9)])])\n"
+        "    print(*[o.status for o in sandbox.run([sleep.format(.2), work])])\n"
         "    print(zygotes == sandbox.zygote_pids)\n"
+        "with Sandbox(Limits(wall_s=3)) as sandbox:\n"
+        "    print(sandbox.run([sleep.format(300)])[0].status)\n"
     )
     said = script(code, "unshare", "--mount").communicate(timeout=100)[0]
     if "no mount" in said or "unshare" in said:
         pytest.skip(said)
-    assert said.split() == ["ok", "ok", "timeout", "True"]
+    assert said.split() == ["ok", "ok", "True", "timeout"]
 
 
 # Installs a filter that answers one system call with an error, as a kernel without it would.

@@ -87,7 +87,7 @@ def test_the_whole_suite_passes_on_another_python(version: str, tmp_path: Path) 
     needed = ("hypothesis", "psutil", "pytest", "pytest-rerunfailures", "pytest-timeout")
     needed += ("pytest-xdist", "numpy", "python-dateutil", "sympy")
     subprocess.run([python, "-m", "pip", "install", "-q", *needed], check=True)
-    quick = ["-m", "not slow", "-q", "-p", "no:cacheprovider"]
+    quick = ["-m", "not slow and not cluster", "-q", "-p", "no:cacheprovider"]
     quick += ["--deselect", "tests/sandbox/test_pythons.py"]
     ran = subprocess.run(
         [python, "-m", "pytest", "tests/sandbox", *quick], cwd=ROOT, capture_output=True, text=True
