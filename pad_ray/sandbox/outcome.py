@@ -101,7 +101,10 @@ def _refuse_deep(report: bytes) -> None:
         return
     brackets = _STRING.sub(b"", report).translate(None, _NO_BRACKETS)
     for _ in range(_MAX_NESTING):
+        before = len(brackets)
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(brackets) == before:
+            break
     if brackets:
         raise ValueError("nests too deep, or does not close what it opens")
 
