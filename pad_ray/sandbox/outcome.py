@@ -74,7 +74,9 @@ def judge(reply: Reply, limits: Limits) -> Outcome:
 
 def _parse(report: bytes, limits: Limits, cpu_s: float, wall_s: float) -> Outcome:
     _refuse_deep(report)
-    fields: dict[str, Any] = json.loads(report, parse_int=_whole)
+    # A child of ours sends nothing else. Of bytes json would guess the encoding, and find other
+    # strings in them than were looked at.
+    fields: dict[str, Any] = json.loads(report.decode("ascii"), parse_int=_whole)
     status = fields["status"]
     longest = limits.output_kb << 10
     if status == "ok":

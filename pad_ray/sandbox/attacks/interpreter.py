@@ -114,6 +114,12 @@ _RESULT: tuple[Entry, ...] = (
     ("a report that is no JSON", "crashed", "report = b'{'\n" + _FIND_NONCE),
     ("a report that nests deeply", "crashed", "report = b'[' * 60000\n" + _FIND_NONCE),
     (
+        "a report that nests deeply, in an encoding that hides it",
+        "crashed",
+        "report = '[\"\\u4122\", %s \"\\u4122\"]' % ('[' * 30000)\n"
+        "report = report.encode('utf-16-le')\n" + _FIND_NONCE,
+    ),
+    (
         "a report with a status of its own",
         "crashed",
         'report = b\'{"status": "fine", "value": 1}\'\n' + _FIND_NONCE,
