@@ -84,7 +84,7 @@ def from_wire(wire: object, max_chars: int, depth: int = 0) -> Value:
             isinstance(pair, list) and len(pair) == 2 for pair in items
         ):
             raise UnsupportedValue("not a dict of the wire form")
-        return {_key(k, max_chars): from_wire(v, max_chars, depth + 1) for k, v in items}
+        return {_own(_key(k, max_chars)): from_wire(v, max_chars, depth + 1) for k, v in items}
     return _scalar(wire, max_chars)
 
 
@@ -93,6 +93,11 @@ def _key(value: Any, max_chars: int) -> Scalar:
     if type(key) is int and key.bit_length() > _KEY_BITS:
         raise UnsupportedValue(f"the result has a dict key of more than {_KEY_BITS} bits")
     return key
+
+
+def _own(key: Scalar) -> Scalar:
+    """Return the key; each NaN as an object of its own, for by that alone two NaNs are two keys."""
+    return float("nan") if key != key else key
 
 
 def _scalar(value: object, max_chars: int) -> Scalar:

@@ -55,6 +55,7 @@ def test_offered_modules_import(run_one: RunOne, module: str) -> None:
         ("dict(Counter('aab'))", "from collections import Counter", {"a": 2, "b": 1}),
         ("'\\N{BLACK HEART SUIT}'", "", "\u2665"),
         ("größe", "größe = 5", 5),
+        ("finalize(solution, print).alive", "from weakref import finalize", True),
     ],
 )
 def test_library_code_that_imports_late_works(
@@ -211,6 +212,13 @@ def test_not_a_number_stays_a_float(run_one: RunOne) -> None:
     assert math.isnan(value)
 
 
+def test_keys_that_are_no_numbers_stay_as_many_as_they_are(run_one: RunOne) -> None:
+    value = run_one("n = float('nan')\ndef solution(): return {n: 1, float('nan'): 2, 0: 3}").value
+    assert isinstance(value, dict)
+    assert list(value.values()) == [1, 2, 3]
+    assert [math.isnan(key) for key in value if isinstance(key, float)] == [True, True]
+
+
 def test_what_is_printed_is_kept_to_the_limit_and_apart_from_the_value(run_one: RunOne) -> None:
     program = "print('one', end='')\ndef solution():\n    print('two\\ud800')\n    return 3"
     outcome = run_one(program)
@@ -327,6 +335,12 @@ def test_no_report_ends_an_owner_that_recurses_deep_or_reads_short_numbers_only(
         "    deep = [told(part * 400000) for part in parts]\n"
         "    deep += [told(b'[' * 200000 + b']' * 200000)]\n"
         "    deep += [told(b'[],' * 99 + rb'\"\\[' * 99999)]\n"
+        # Where json is given bytes it guesses their encoding, and these hold quotes that are none.
+        "    head, ring = '{\"status\": \"ok\", \"value\": [', '\"\\u4122\"'\n"
+        "    hidden = head + ring + ',' + '[' * 200000 + ring + ']}'\n"
+        "    for coding in 'utf-8 utf-16 utf-16-le utf-16-be utf-32-le utf-32-be'.split():\n"
+        "        report = Reply(FRAMED, 0, 0.0, 0.0, hidden.encode(coding))\n"
+        "        deep.append(judge(report, Limits()))\n"
         "    assert {outcome.status for outcome in deep} == {'crashed'}\n"
         "    assert told(b'9' * 400000).status == told(b'9' * 4302).status == 'crashed'\n"
         "    assert told(b'-' + b'9' * 4300).value == 1 - 10**4300\n"
