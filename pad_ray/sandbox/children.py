@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
-from mmap import mmap
+from mmap import PAGESIZE, mmap
 from typing import NamedTuple, NoReturn
 
 from pad_ray.sandbox import jail as lockdown
@@ -58,7 +58,8 @@ _WATCHED = frozenset(
     "_thread ctypes fcntl mmap open os pty resource shutil signal socket subprocess".split()
 )
 _NUMBER = struct.Struct("<I")
-PAGE_BYTES = 256
+# A whole page: a child can write to all of it, and all is wiped before the next.
+PAGE_BYTES = PAGESIZE
 _BLANK = bytes(PAGE_BYTES)
 
 # Bound here, because a program may replace them in its copy of the modules.

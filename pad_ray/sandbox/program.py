@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple, TypeGuard
 
@@ -91,7 +91,9 @@ class Bench(NamedTuple):
 def make_bench(max_bytes: int) -> Bench:
     """Return a bench for a program that may print `max_bytes` bytes."""
     stdout, printed = _captured(max_bytes)
-    return Bench(ModuleType("program"), stdout, printed, mmap(-1, _RESERVE_BYTES))
+    # Private: one child must find there nothing that another wrote.
+    reserve = mmap(-1, _RESERVE_BYTES, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+    return Bench(ModuleType("program"), stdout, printed, reserve)
 
 
 def evaluate(source: bytes, max_bytes: int, bench: Bench) -> bytes:

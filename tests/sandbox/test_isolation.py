@@ -34,6 +34,26 @@ def test_what_a_program_spoils_stays_its_own(
     assert sandbox.run([first, second])[1].value == value
 
 
+def test_no_memory_of_the_zygotes_carries_anything_from_one_program_to_the_next() -> None:
+    """What it shares with its children, or might: the page for their notes, and the reserve."""
+    program = (
+        "import sys\nhere = sys._getframe()\n"
+        "while 'nursery' not in here.f_locals: here = here.f_back\n"
+        "nursery, c = here.f_locals['nursery'], here.f_globals['lockdown'].ctypes\n"
+        "def solution():\n"
+        "    found = []\n"
+        "    for memory in (nursery.page, nursery.bench.reserve):\n"
+        # Its first bytes are the note of this very call.
+        "        start = c.addressof(c.c_char.from_buffer(memory)) + 256\n"
+        "        size = -len(memory) % 4096 + len(memory) - 256\n"
+        "        found.append(max(c.string_at(start, size)))\n"
+        "        c.memset(start, 7, size)\n"
+        "    return found"
+    )
+    with Sandbox() as sandbox:
+        assert [outcome.value for outcome in sandbox.run([program] * 3)] == [[0, 0]] * 3
+
+
 def test_programs_are_deterministic_across_sandboxes(sandbox: Sandbox) -> None:
     program = (
         "import random\ndef solution():\n"
