@@ -109,6 +109,20 @@ SAFE_ATTRIBUTES = frozenset(
 # Counter.copy, called on any object, gives that object's class; date.replace, called on a datetime
 # before Python 3.13, gives one whose time zone is whatever was in its memory.
 _UNSAFE_TOGETHER = (frozenset({"Counter", "copy"}), frozenset({"date", "replace"}))
+# Methods that take their arguments as an array, on some Python from 3.11 to 3.13, and the classes
+# that have them. Once a place of the code was used to call one on an object, the interpreter does not
+# notice there that a call of the class's own (`str.split()`) has none: it takes what lies above
+# the stack, freed or not, for the object, and -1 for the number of arguments.
+_ARRAY_METHODS = frozenset(
+    """
+    center count difference endswith find get index insert intersection ljust lstrip pop popitem
+    replace rfind rindex rjust rotate rsplit rstrip setdefault sort split splitlines startswith
+    strip union update
+    """.split()
+)
+_ARRAY_CLASSES = frozenset(
+    "Counter OrderedDict date datetime defaultdict deque dict frozenset list set str time tuple".split()
+)
 # Values of CO_COROUTINE and CO_ASYNC_GENERATOR; `inspect` would add a megabyte to every fork.
 _ASYNC = 0x80 | 0x200
 
@@ -122,6 +136,8 @@ _SAFE_ANYWHERE = (SAFE_BUILTINS - {"format"}) | SAFE_MODULES | SAFE_ATTRIBUTES |
 _ATTRIBUTE_OPS = frozenset(
     dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM") if name in dis.opmap
 )
+# Of LOAD_ATTR: what is loaded is called next.
+_CALL_BIT = 0 if "LOAD_METHOD" in dis.opmap and dis.opmap["LOAD_METHOD"] < 256 else 1
 _MODULE_OP = dis.opmap["IMPORT_NAME"]
 # Harmless names that are those of other modules too, such as datetime's `time`.
 _OTHER_MODULES = (_SAFE_ANYWHERE & sys.stdlib_module_names) - SAFE_MODULES
@@ -136,15 +152,18 @@ NAMESPACE_BUILTINS = {name: getattr(builtins, name) for name in SAFE_BUILTINS} |
 
 def is_harmless(code: CodeType) -> bool:
     """Tell whether the compiled program, and all functions in it, can only touch its own data."""
-    waiting = [code]
+    found = [code]
     names: set[str] = set()
-    while waiting:
-        code = waiting.pop()
+    for code in found:  # which grows meanwhile
         if not _is_clear(code):
             return False
         names.update(code.co_names)
-        waiting += [value for value in code.co_consts if type(value) is CodeType]
-    return not any(pair <= names for pair in _UNSAFE_TOGETHER)
+        found += [value for value in code.co_consts if type(value) is CodeType]
+    if any(pair <= names for pair in _UNSAFE_TOGETHER):
+        return False
+    if names.isdisjoint(_ARRAY_METHODS) or names.isdisjoint(_ARRAY_CLASSES):
+        return True
+    return not any(_may_call_on_nothing(code) for code in found)
 
 
 def _is_clear(code: CodeType) -> bool:
@@ -192,6 +211,24 @@ def _handlers(table: bytes) -> Iterator[int]:
             numbers.append(number)
             number = 0
     yield from numbers[2::4]
+
+
+def _may_call_on_nothing(code: CodeType) -> bool:
+    """Tell whether one of `_ARRAY_METHODS` is called without an argument, or kept to be called."""
+    called = False
+    for instruction in dis.get_instructions(code):
+        name, argument = instruction.opname, instruction.arg or 0
+        if name in ("EXTENDED_ARG", "NOP", "PRECALL"):
+            continue
+        if called and name == "CALL" and argument == 0:
+            return True
+        called = False
+        if name in ("LOAD_ATTR", "LOAD_METHOD") and instruction.argval in _ARRAY_METHODS:
+            # Python 3.11 has an instruction for it, later ones a bit.
+            called = name == "LOAD_METHOD" or bool(_CALL_BIT & argument)
+            if not called:
+                return True
+    return False
 
 
 def _name_is_safe(op: int, name: str) -> bool:

@@ -99,6 +99,22 @@ def expression(rng: random.Random, reached: dict[str, list[str]], depth: int = 0
     return f"list({called})" if rng.random() < 0.15 else called
 
 
+def statements(rng: random.Random, reached: dict[str, list[str]]) -> str:
+    """Return a program that has an expression's value in `x`.
+
+    Every other one evaluates it often enough for fast instructions in its place, and then with
+    another kind of object than they were made for.
+    """
+    text = expression(rng, reached)
+    usual = [literal for literal in _LITERALS if literal in text]
+    if not usual or rng.random() < 0.5:
+        return f"x = {text}"
+    used = rng.choice(usual)
+    other = rng.choice(_LITERALS if rng.random() < 0.5 else reached[rng.choice(list(reached))])
+    function = f"def f(v): return {text.replace(used, 'v', 1)}"
+    return f"{function}\nfor v in [{used}] * 20 + [{other}]: x = f(v)"
+
+
 def batch(seed: int, page: mmap, seconds: float) -> int:
     """Run programs for a while; note each in `page` before it runs."""
     rng, reached = random.Random(seed), names()
@@ -107,19 +123,20 @@ def batch(seed: int, page: mmap, seconds: float) -> int:
     end = time.monotonic() + seconds
     tried = 0
     while time.monotonic() < end:
-        text = expression(rng, reached)
-        code = compile(f"{header}x = {text}\ny = [x, x]\n", "<program>", "exec")
+        text = statements(rng, reached)
+        code = compile(f"{header}{text}\ny = [x, x]\n", "<program>", "exec")
         if not is_harmless(code):
             continue
         page[:] = text.encode()[: len(page)].ljust(len(page))
         tried += 1
         run(code)
         before = [sys.getrefcount(thing) for thing in constants]
-        for _ in range(6):
+        # Often enough that Python 3.11 puts instructions for what it saw in the general ones' place.
+        for _ in range(12):
             run(code)
         for thing, count in zip(constants, before, strict=True):
             # What a cache let go of goes once, and not each time.
-            if sys.getrefcount(thing) <= count - 5:
+            if sys.getrefcount(thing) <= count - 11:
                 page[:] = f"{thing!r:.40} lost: {text}".encode()[: len(page)].ljust(len(page))
                 os.abort()
     return tried

@@ -5,6 +5,7 @@ A program that changes anything for its neighbours is shown by running it before
 
 from __future__ import annotations
 
+import ctypes
 import dis
 import os
 import subprocess
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import described, proved_programs
 from test_pythons import OTHERS, PATHS, interpreter
 
-from pad_ray.sandbox import Limits, Sandbox
+from pad_ray.sandbox import Limits, Sandbox, harmless
 from pad_ray.sandbox.harmless import (
     NAMESPACE_BUILTINS,
     SAFE_ATTRIBUTES,
@@ -202,6 +203,55 @@ def test_a_bases_method_that_makes_half_of_a_derived_object_is_refused() -> None
     assert not proved(alias)
     assert proved("from datetime import datetime\nx = datetime(2024, 1, 2).replace(day=3)")
     assert proved("from datetime import date\nx = date(2024, 1, 2).isoformat()")
+
+
+NOTHING = [
+    "def f(x): return x.split()\nfor x in ['a b'] * 50 + [str]: f(x)",
+    "x = str.split\nfor f in [x]: f()",
+    "x = list(map(str.strip, ['a ']))",
+    "from collections import deque as d\nx = d\nx.rotate()",
+    "def f(x):\n    return lambda y: y.pop(\n    )\ny = f(list)",
+    "x = list[0]\nx.pop()",
+    "import datetime\nx = datetime.date\nx.replace()",
+]
+
+
+@pytest.mark.parametrize("program", NOTHING)
+def test_a_class_in_an_objects_place_is_called_for_no_method(program: str) -> None:
+    """Where such a call was fast, CPython takes what lies above its stack for the object."""
+    assert not proved(program)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x = ' a b '.strip().split()",
+        "x = [2, 1]\nx.sort()\ny = x.pop() + {1: 2}.get(2, 0)",
+        "x = str(1).split(' ')\ny = list(x)\nz = y.index('1')",
+        "x = sorted(['b', 'A'], key=str.lower)",
+    ],
+)
+def test_a_method_called_on_an_object_is_proved(program: str) -> None:
+    assert proved(program)
+
+
+def test_all_methods_that_take_an_array_are_known_with_their_classes() -> None:
+    """Their flag is METH_FASTCALL of CPython's methodobject.h, here by struct's layout."""
+    method_at, flags_at = 40, 16
+    reached = [thing for thing in _reachable().values() if isinstance(thing, type)]
+    reached += [thing for thing in NAMESPACE_BUILTINS.values() if isinstance(thing, type)]
+    methods, classes = set(), set()
+    for kind in reached:
+        for name in SAFE_ATTRIBUTES & set(dir(kind)):
+            method = getattr(kind, name)
+            if type(method).__name__ == "method_descriptor":
+                definition = ctypes.c_void_p.from_address(id(method) + method_at).value
+                assert definition is not None
+                if ctypes.c_int.from_address(definition + flags_at).value & 0x80:
+                    methods.add(name)
+                    classes.add(kind.__name__)
+    assert {"split", "pop"} <= methods <= harmless._ARRAY_METHODS
+    assert {"str", "list"} <= classes <= harmless._ARRAY_CLASSES
 
 
 @pytest.mark.slow

@@ -390,7 +390,7 @@ def test_where_other_processes_are_hidden_long_programs_end_as_elsewhere(hidepid
         "    zygotes = sandbox.zygote_pids\n"
         "    print(*[o.status for o in sandbox.run([sleep.format(.2), work])])\n"
         "    print(zygotes == sandbox.zygote_pids)\n"
-        "with Sandbox(Limits(wall_s=3)) as sandbox:\n"
+        "with Sandbox(Limits(wall_s=2)) as sandbox:\n"
         "    print(sandbox.run([sleep.format(300)])[0].status)\n"
     )
     said = script(code, "unshare", "--mount").communicate(timeout=100)[0]

@@ -135,6 +135,12 @@ SPOILERS: tuple[Entry, ...] = (
         "import math\nmatch [abs]:\n    case [f]: math.floor = f\n" + _body("1"),
     ),
     (
+        "call a method on whatever lies above the stack",
+        "error crashed",
+        "def f(x, y):\n    z = [y, y, y, y]\n    return x.split()\n"
+        "for x in ['a b'] * 99 + [str]: f(x, 'c d')",
+    ),
+    (
         "pose as a package",
         "ok",
         "__name__ = 'json.x'\nfrom .decoder import scanstring\n" + _body("1"),
