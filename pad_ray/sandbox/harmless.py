@@ -110,8 +110,8 @@ SAFE_ATTRIBUTES = frozenset(
 # before Python 3.13, gives one whose time zone is whatever was in its memory.
 _UNSAFE_TOGETHER = (frozenset({"Counter", "copy"}), frozenset({"date", "replace"}))
 # Methods that take their arguments as an array, on some Python from 3.11 to 3.13, and the classes
-# that have them. Once a place of the code was used to call one on an object, the interpreter does not
-# notice there that a call of the class's own (`str.split()`) has none: it takes what lies above
+# that have them. Once a place of the code was used to call one on an object, the interpreter does
+# not notice there that a call of the class's own (`str.split()`) has none: it takes what lies above
 # the stack, freed or not, for the object, and -1 for the number of arguments.
 _ARRAY_METHODS = frozenset(
     """
@@ -121,7 +121,9 @@ _ARRAY_METHODS = frozenset(
     """.split()
 )
 _ARRAY_CLASSES = frozenset(
-    "Counter OrderedDict date datetime defaultdict deque dict frozenset list set str time tuple".split()
+    """
+    Counter OrderedDict date datetime defaultdict deque dict frozenset list set str time tuple
+    """.split()
 )
 # Values of CO_COROUTINE and CO_ASYNC_GENERATOR; `inspect` would add a megabyte to every fork.
 _ASYNC = 0x80 | 0x200

@@ -131,7 +131,7 @@ def batch(seed: int, page: mmap, seconds: float) -> int:
         tried += 1
         run(code)
         before = [sys.getrefcount(thing) for thing in constants]
-        # Often enough that Python 3.11 puts instructions for what it saw in the general ones' place.
+        # Often enough for Python 3.11's fast instructions.
         for _ in range(12):
             run(code)
         for thing, count in zip(constants, before, strict=True):

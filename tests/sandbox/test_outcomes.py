@@ -336,7 +336,7 @@ def test_no_report_ends_an_owner_that_recurses_deep_or_reads_short_numbers_only(
         "    deep += [told(b'[' * 200000 + b']' * 200000)]\n"
         "    deep += [told(b'[],' * 99 + rb'\"\\[' * 99999)]\n"
         # Where json is given bytes it guesses their encoding, and these hold quotes that are none.
-        "    head, ring = '{\"status\": \"ok\", \"value\": [', '\"\\u4122\"'\n"
+        '    head, ring = \'{"status": "ok", "value": [\', \'"\\u4122"\'\n'
         "    hidden = head + ring + ',' + '[' * 200000 + ring + ']}'\n"
         "    for coding in 'utf-8 utf-16 utf-16-le utf-16-be utf-32-le utf-32-be'.split():\n"
         "        report = Reply(FRAMED, 0, 0.0, 0.0, hidden.encode(coding))\n"
