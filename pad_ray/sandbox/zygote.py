@@ -42,7 +42,6 @@ from pad_ray.sandbox.wire import (
 # Loaded before the imports are closed: what the interpreter itself imports when first needed.
 _LAZY_MODULES = (
     "_strptime",
-    "atexit",
     "unicodedata",
     *(f"encodings.{codec}" for codec in "ascii cp1252 latin_1 rot_13 utf_8_sig utf_16".split()),
 )

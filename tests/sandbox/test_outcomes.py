@@ -55,7 +55,6 @@ def test_offered_modules_import(run_one: RunOne, module: str) -> None:
         ("dict(Counter('aab'))", "from collections import Counter", {"a": 2, "b": 1}),
         ("'\\N{BLACK HEART SUIT}'", "", "\u2665"),
         ("größe", "größe = 5", 5),
-        ("finalize(solution, print).alive", "from weakref import finalize", True),
     ],
 )
 def test_library_code_that_imports_late_works(

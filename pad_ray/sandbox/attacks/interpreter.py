@@ -117,7 +117,7 @@ _RESULT: tuple[Entry, ...] = (
         "a report that nests deeply, in an encoding that hides it",
         "crashed",
         "report = '[\"\\u4122\", %s \"\\u4122\"]' % ('[' * 30000)\n"
-        "report = report.encode('utf-16-le')\n" + _FIND_NONCE,
+        "report = b''.join(ord(c).to_bytes(2, 'little') for c in report)\n" + _FIND_NONCE,
     ),
     (
         "a report with a status of its own",
