@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import dis
 import os
+import re
 import subprocess
 import sys
 import time
@@ -103,7 +104,10 @@ def test_usual_programs_are_proved(form: str) -> None:
 @given(program=proved_programs)
 def test_generated_programs_of_allowed_parts_are_proved(program: str) -> None:
     # Each has Counter and date, which are not allowed together with these.
-    assert proved(program) or ".copy" in program or ".replace" in program
+    # Nor are all methods, called on nothing or kept.
+    nothing = rf"\.({'|'.join(harmless._ARRAY_METHODS)})\b(\(\)|(?!\())"
+    excused = ".copy" in program or ".replace" in program or re.search(nothing, program)
+    assert excused or proved(program)
 
 
 @pytest.mark.parametrize("place", PLACES)
