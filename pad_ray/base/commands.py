@@ -49,7 +49,7 @@ def _program() -> str:
     script = Path(sys.executable).with_name(SCRIPT)
     if script.is_file():
         return _called(script)
-    # Not installed but found by PYTHONPATH, as in the image.
+    # Not installed but found by PYTHONPATH.
     return f"{_called(Path(sys.executable))} -m pad_ray"
 
 

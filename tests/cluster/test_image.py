@@ -97,6 +97,25 @@ def test_what_the_dockerfile_names_exists() -> None:
         assert (folder / "__main__.py").exists(), module
 
 
+def test_the_image_has_the_command_that_the_readme_uses(tmp_path: Path) -> None:
+    """The line that makes `pad-ray` is run as the build runs it, in a folder of this test."""
+    (line,) = (rest for word, rest in instructions() if word == "RUN" and "bin/pad-ray" in rest)
+    steps = [step for step in line.split("&&") if "bin/pad-ray" in step]
+    script = " && ".join(steps).replace("/usr/local/bin", str(tmp_path))
+    subprocess.run(["sh", "-c", script], check=True)
+    path = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    ran = subprocess.run(
+        ["pad-ray", "train", "--help"],
+        env={"PATH": path, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "usage: train" in ran.stdout and "--data" in ran.stdout
+
+
 def test_the_build_sees_code_and_locks_alone() -> None:
     rules = (ROOT / ".dockerignore").read_text().split("\n")
     kept = {rule for rule in rules if rule.startswith("!")}

@@ -26,6 +26,11 @@ from manifests import (
     ray_clusters,
     rendered,
 )
+from ray._private.ray_constants import DEFAULT_PORT
+from ray.autoscaler._private.constants import AUTOSCALER_METRIC_PORT
+from ray.dashboard.consts import DASHBOARD_METRIC_PORT
+from ray.scripts.scripts import cli
+from ray.serve._private.constants import DEFAULT_HTTP_PORT
 from ray.serve.schema import ServeDeploySchema
 
 from pad_ray.serving import ServingSettings, build
@@ -193,6 +198,26 @@ def test_volumes_labels_and_ports_are_there() -> None:
                 p["port"] for rule in policy["spec"]["ingress"] for p in rule.get("ports", [])
             }
             assert let_in == {8000, 8265, *(named[port] for port in ports)}, owner
+
+
+def test_ports_are_those_that_ray_opens() -> None:
+    start = {name: option.default for option in cli.commands["start"].params for name in option.opts}
+    opened = {
+        "gcs-server": DEFAULT_PORT,
+        "dashboard": start["--dashboard-port"],
+        "serve": DEFAULT_HTTP_PORT,
+        "as-metrics": AUTOSCALER_METRIC_PORT,
+        "dash-metrics": DASHBOARD_METRIC_PORT,
+        # Ray has none of its own for these: KubeRay starts nodes with them.
+        "client": 10001,
+        "metrics": 8080,
+    }
+    for name in BUILDS:
+        for owner, cluster in ray_clusters(name):
+            for group in groups(cluster):
+                (container,) = group["template"]["spec"]["containers"]
+                for port in container.get("ports", []):
+                    assert opened[port["name"]] == port["containerPort"], owner
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from manifests import OVERLAYS, ROOT, label, of_kind
 
 from pad_ray.pipeline.submission.run import find_job
@@ -37,6 +39,35 @@ def test_every_job_runs_what_exists(overlay: str) -> None:
     assert {job["metadata"]["labels"]["pad-ray/job"] for job in jobs} == {
         job["metadata"]["name"] for job in jobs
     }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_is_read_is_what_another_job_writes(overlay: str) -> None:
+    """The jobs make one whole, and the endpoint serves a student of theirs."""
+    outs: dict[str, str] = {}
+    read: dict[str, str] = {}
+    for job in of_kind("RayJob", f"overlays/{overlay}-jobs"):
+        script, flags = _command(job)
+        values = find_job(script.stem).parse(flags).model_dump(mode="json")
+        assert outs.setdefault(values["out"], label(job)) == label(job), "two jobs write there"
+        del values["out"]
+        read |= {text: label(job) for text in _texts(values) if text.startswith("runs/")}
+    (service,) = of_kind("RayService", f"overlays/{overlay}")
+    (application,) = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
+    for student in application["args"]["students"].values():
+        read[student["path"].removeprefix("/shared/")] = label(service)
+    assert read
+    for path, reader in read.items():
+        assert any(Path(path).is_relative_to(out) for out in outs), f"{reader}: who writes {path}?"
+
+
+def _texts(values: Any) -> Iterator[str]:
+    """Yield all strings in nested settings."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, dict | list):
+        for one in values.values() if isinstance(values, dict) else values:
+            yield from _texts(one)
 
 
 def _check_start(job: dict[str, Any], values: str) -> None:
