@@ -201,7 +201,8 @@ def test_volumes_labels_and_ports_are_there() -> None:
 
 
 def test_ports_are_those_that_ray_opens() -> None:
-    start = {name: option.default for option in cli.commands["start"].params for name in option.opts}
+    options = cli.commands["start"].params
+    start = {name: option.default for option in options for name in option.opts}
     opened = {
         "gcs-server": DEFAULT_PORT,
         "dashboard": start["--dashboard-port"],
