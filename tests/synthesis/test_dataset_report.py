@@ -16,7 +16,7 @@ from browsers import in_a_browser
 from finished_stages import synthesised
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
-from test_report import ATTACK, Page
+from report_pages import ATTACK, Page
 
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.plots import histogram_figure
