@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
@@ -48,12 +48,14 @@ def sample_tables(
     rows_per_block: int,
     *,
     round_number: int = 0,
+    samples_a_round: int | None = None,
     folder_number: int | None = None,
     first_rows: int | None = None,
 ) -> Iterator[pa.Table]:
     """Yield blocks as `request_tables` does, of problems with sample indices of their own.
 
-    `folder_number` tells the blocks of a round's folders apart (default: the round's number).
+    With `samples_a_round` an index says of which round it is. `folder_number` tells the blocks of a
+    round's folders apart (default: the round's number).
     """
     block: list[tuple[Problem, range]] = []
     number = rows = chars = 0
@@ -61,7 +63,10 @@ def sample_tables(
     folder_number = round_number if folder_number is None else folder_number
 
     def table() -> pa.Table:
-        return _request_table(block, round_number, f"{folder_number:03d}-{number:06d}")
+        return _request_table(block, round_of, f"{folder_number:03d}-{number:06d}")
+
+    def round_of(index: int) -> int:
+        return index // samples_a_round if samples_a_round else round_number
 
     for problem, indices in wanted:
         block.append((problem, indices))
@@ -82,14 +87,14 @@ def _chars(problem: Problem) -> int:
 
 
 def _request_table(
-    wanted: Iterable[tuple[Problem, range]], round_number: int, name: str
+    wanted: Iterable[tuple[Problem, range]], round_of: Callable[[int], int], name: str
 ) -> pa.Table:
     rows = [
         {
             **vars(problem),
             "row_id": row_id(problem.problem_id, index),
             "sample_index": index,
-            "round": round_number,
+            "round": round_of(index),
             "block": name,
         }
         for problem, indices in wanted

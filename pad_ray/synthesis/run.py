@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
-from pad_ray.base.schemas import PROBLEM_SCHEMA
-from pad_ray.base.storage import locate, move_folder, parquet_dataset, remove_folder, scratch_beside
+from pad_ray.base.storage import locate, move_folder, remove_folder, scratch_beside
 from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
 from pad_ray.flow.ledger import SharedLedger, Totals, share_ledger
@@ -46,7 +43,7 @@ from pad_ray.synthesis.growth import Grown, earlier_spending, keep_earlier_rows
 from pad_ray.synthesis.journal import spent_in
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
 from pad_ray.synthesis.reasons import remedy
-from pad_ray.synthesis.requests import request_tables, sample_tables
+from pad_ray.synthesis.requests import sample_tables
 from pad_ray.synthesis.settings import SynthesisSettings
 from pad_ray.synthesis.step_accounting import steps_line
 from pad_ray.synthesis.teacher import make_teacher
@@ -62,12 +59,19 @@ __all__ = [
 ]
 
 _PROBLEMS = "problems.json"
+# What of a dataset's counts is known before it is asked for.
+_PROBLEM_COUNTS = (
+    *("problems", "repeated_questions", "contaminated", "contaminated_by"),
+    "rounds",  # of a finished one
+)
 _COMPLETIONS = "completions"
 # The rows of a dataset that has grown since it was finished.
 _EARLIER = "earlier"
 # A limit of tokens decides only the rows that were cut short at it.
 _LIMITS = ("endpoint.max_tokens", "student.max_new_tokens", "vllm.max_tokens")
 _CUT = "truncated"
+# Higher, they let problems have further rounds.
+_ROUNDS = ("want", "max_samples")
 _JUDGED_BY = ("task/file", "accept", "near_duplicates")
 # While the last answers of a block are waited for, the next one's requests go out.
 _BLOCKS_ASKED_AT_ONCE = 2
@@ -79,7 +83,8 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     A finished directory with the same settings is returned as it is; an interrupted one goes on
     with the rows that are missing, and so does one whose budget was spent, if it is raised, or
     whose failed rows are to be asked for again, with a higher limit of tokens those too that were
-    cut short. Without `want`, more samples or problems than it has are added to it. Raises
+    cut short. Without `want`, more samples or problems than it has are added to it; with a higher
+    `want` or `max_samples`, further rounds. Raises
     `FailuresError` where too many rows fail.
     """
     out = locate(settings.out)
@@ -109,7 +114,8 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
     if isinstance(teacher, PaidTeacher):
         ledger.entrust(teacher.keys())
     stage.lap("start")
-    rounds = _run_rounds(_stages(teacher, task, settings, kept, ledger), ledger, work, settings)
+    stages = _stages(teacher, task, settings, kept, ledger)
+    rounds = _run_rounds(stages, ledger, work, task, settings)
     stage.lap("rounds")
     return _finish(stage, rounds, problems, settings, ledger.totals())
 
@@ -117,7 +123,7 @@ def synthesize(settings: SynthesisSettings) -> dict[str, Any]:
 def _may_grow(settings: SynthesisSettings) -> Sequence[str]:
     """Return of what there may be more than a directory has."""
     if settings.want is not None:
-        return ()
+        return ()  # but of _ROUNDS
     # It copies what a file says beside question and answer, which no row keeps.
     return ("count",) if settings.teacher == "rationale" else ("samples", "count", "problems")
 
@@ -127,7 +133,7 @@ def _open(settings: SynthesisSettings, task: Task, may_grow: Sequence[str]) -> S
     if not settings.retry_errors:
         how = "with --retry_errors true a higher limit is asked for what was cut short"
         remedies |= dict.fromkeys(_LIMITS, how)
-    rise = _LIMITS if settings.retry_errors else ()
+    rise = (*_ROUNDS, *_LIMITS) if settings.retry_errors else _ROUNDS
     shown = _shown(settings, task)
     return open_stage(locate(settings.out), "synthesize", settings, shown, may_grow, remedies, rise)
 
@@ -173,8 +179,13 @@ def _begin(
     Returns the teacher, which has been checked, and the problems' counts.
     """
     described = work / _PROBLEMS
-    if _wants_more(stage):
+    if _wants_more(stage) and settings.want is None:
         teacher = _grow(stage, work, task, settings)
+    elif _wants_more(stage) and stage.complete is not None and not described.is_file():
+        teacher = _checked_teacher(stage, settings, task)
+        stage.claim()
+        _take_up(stage.out, stage.complete, work)
+        stage.begin()
     elif described.is_file():
         teacher = _checked_teacher(stage, settings, task)
         stage.claim()
@@ -183,7 +194,7 @@ def _begin(
     else:
         with scratch_beside(stage.out) as folder:
             # Beside the directory until all problems are read: a mistake in them claims nothing.
-            anew = Grown((), len(settings.sample_ranges()[0]))
+            anew = Grown((), len(settings.samples_after(0)))
             _write_problems(folder / "work", task, settings, anew)
             teacher = _checked_teacher(stage, settings, task)
             stage.begin()
@@ -192,7 +203,19 @@ def _begin(
     if settings.retry_errors:
         for folder in sorted(work.glob("round-*")):
             forget_failed(folder)
-    return teacher, json.loads(described.read_text())
+    return teacher, json.loads(described.read_text(encoding="utf-8"))
+
+
+def _take_up(out: Path, manifest: dict[str, Any], work: Path) -> None:
+    """Make of a finished directory one that has had its rounds, for further ones."""
+    with scratch_beside(out) as folder:
+        fresh = folder / "work"
+        keep_earlier_rows([out / part for part in ("verified", "rejected")], fresh / _EARLIER)
+        # An earlier version's lack some.
+        counts = {k: v for k, v in manifest["counts"].items() if k in _PROBLEM_COUNTS}
+        write_json(fresh / _PROBLEMS, counts)
+        remove_folder(work)
+        move_folder(fresh, work, last=_PROBLEMS)
 
 
 def _grow(
@@ -223,7 +246,7 @@ def _grow(
         else:
             for part in sorted(fresh.glob("round-*")):
                 move_folder(part, work / part.name, last=WHOLE)
-            write_text(work / _PROBLEMS, (fresh / _PROBLEMS).read_text())
+            write_text(work / _PROBLEMS, (fresh / _PROBLEMS).read_text(encoding="utf-8"))
         _forget_cut(stage, work)
         stage.begin()
     return teacher
@@ -288,17 +311,20 @@ def _write_problems(
 
 
 def _write_round(
-    problems: Iterator[Problem], number: int, work: Path, settings: SynthesisSettings
+    asked: Mapping[str, int], number: int, work: Path, task: Task, settings: SynthesisSettings
 ) -> None:
-    indices = settings.sample_ranges()[number]
-    first, most = settings.block_rows
-    tables = request_tables(
-        problems,
-        len(indices),
-        most,
-        start=indices.start,
-        round_number=number,
-        first_rows=first,
+    """Write the next samples of the problems of which, by id, so many were asked for."""
+    problems = settings.stream(task, ProblemCounts())
+    tables = sample_tables(
+        (
+            (problem, settings.samples_after(asked[problem.problem_id]))
+            for problem in problems
+            if problem.problem_id in asked
+        ),
+        settings.block_rows[1],
+        samples_a_round=settings.samples,
+        folder_number=number,
+        first_rows=settings.block_rows[0],
     )
     write_requests(tables, _round_folder(work, number))
 
@@ -330,24 +356,26 @@ class Round:
 
 
 def _run_rounds(
-    stages: Sequence[FlowStage], ledger: SharedLedger, work: Path, settings: SynthesisSettings
+    stages: Sequence[FlowStage],
+    ledger: SharedLedger,
+    work: Path,
+    task: Task,
+    settings: SynthesisSettings,
 ) -> list[Round]:
     """Run rounds until no problem lacks programs, no samples are left, or the budget is spent."""
     done: list[Round] = []
-    if settings.want is None:
-        # One round, of several folders where more was wanted later.
-        indices = range(settings.samples)
-        folders = sorted([*work.glob(_EARLIER), *work.glob("round-*")])
-        return [_run_round(stages, one, indices, ledger, settings) for one in folders]
-    ranges = settings.sample_ranges()
-    for number, indices in enumerate(ranges):
-        folder = _round_folder(work, number)
-        if number and not requests_are_written(folder):
-            unmet = _unmet(done, work, settings)
-            if not unmet:
-                break
-            _write_round(_problems_of(done[-1].folder, unmet), number, work, settings)
-        done.append(_run_round(stages, folder, indices, ledger, settings))
+    # Without `want` one round, of several folders where more was wanted later.
+    folders = sorted([*work.glob(_EARLIER), *work.glob("round-*")])
+    if settings.want is not None:
+        folders = [folder for folder in folders if requests_are_written(folder)]
+    for folder in folders:
+        done.append(_run_round(stages, folder, ledger, settings))
+        if settings.want is not None and done[-1].answered < done[-1].wanted:
+            return done
+    while settings.want is not None and (asked := _unmet(done, work, settings)):
+        number = sum(1 for one in done if one.folder.name != _EARLIER)
+        _write_round(asked, number, work, task, settings)
+        done.append(_run_round(stages, _round_folder(work, number), ledger, settings))
         if done[-1].answered < done[-1].wanted:
             break
     return done
@@ -356,34 +384,25 @@ def _run_rounds(
 def _run_round(
     stages: Sequence[FlowStage],
     folder: Path,
-    indices: range,
     ledger: SharedLedger,
     settings: SynthesisSettings,
 ) -> Round:
-    title = "synthesize" if settings.want is None else f"round {int(folder.name[-3:])}"
+    title, samples = "synthesize", settings.samples
+    if settings.want is not None and folder.name != _EARLIER:
+        number = int(folder.name[-3:])
+        title = f"round {number}"
+        samples = len(settings.samples_after(number * samples)) or samples
     run_rows(stages, folder, title, lambda: _remark(ledger.totals()), settings.budget.is_set)
     wanted, answered = rows_of([folder / REQUESTS]), rows_of([folder / DONE])
-    return Round(folder, len(indices), wanted, answered)
+    return Round(folder, samples, wanted, answered)
 
 
-def _unmet(done: Sequence[Round], work: Path, settings: SynthesisSettings) -> set[str]:
+def _unmet(done: Sequence[Round], work: Path, settings: SynthesisSettings) -> dict[str, int]:
+    """Return the problems that lack programs and may be asked again, with the samples so far."""
     assert settings.want is not None
     with JudgedRows([one.rows for one in done], work / "spill") as rows:
-        return rows.unmet(settings.want)
-
-
-def _problems_of(folder: Path, keys: set[str]) -> Iterator[Problem]:
-    """Yield the problems of a round's requests that have these ids, in their order."""
-    requests = parquet_dataset(folder, sorted((folder / REQUESTS).glob("*.parquet")))
-    wanted = pc.is_in(pc.field("problem_id"), value_set=pa.array(sorted(keys)))
-    last = ""
-    # The requests of an earlier version lack columns.
-    columns = [name for name in PROBLEM_SCHEMA.names if name in requests.schema.names]
-    for batch in requests.to_batches(columns=columns, filter=wanted, fragment_readahead=2):
-        for row in batch.to_pylist():
-            if row["problem_id"] != last:
-                last = row["problem_id"]
-                yield Problem(**row)
+        unmet = rows.unmet(settings.want)
+    return {key: asked for key, asked in unmet.items() if settings.samples_after(asked)}
 
 
 def _remark(totals: Totals) -> str:
@@ -447,12 +466,13 @@ def _finish(
         result = rows.write(stage.out, settings.rule.near_keys)
     counts = result.pop("counts")
     not_asked = sum(one.wanted - one.answered for one in rounds)
+    earlier = problems.pop("rounds", [])
     counts = {
         **problems,
         "samples_per_problem": settings.samples,
         **counts,
         "not_asked": not_asked,
-        "rounds": _round_counts(rounds, settings),
+        "rounds": _round_counts(rounds, earlier, settings),
     }
     busy = {part: round(seconds, 3) for part, seconds in totals.busy_s.items()}
     spent = _spent(totals, result)
@@ -470,10 +490,13 @@ def _finish(
     return manifest
 
 
-def _round_counts(rounds: Sequence[Round], settings: SynthesisSettings) -> list[dict[str, int]]:
-    counts = [one.counts() for one in rounds]
+def _round_counts(
+    rounds: Sequence[Round], earlier: list[dict[str, int]], settings: SynthesisSettings
+) -> list[dict[str, int]]:
+    """Return each round's counts; those of a dataset's `earlier` ones stay as they were."""
     if settings.want is not None:
-        return counts
+        return earlier + [one.counts() for one in rounds if one.folder.name != _EARLIER]
+    counts = [one.counts() for one in rounds]
     sums: Counter[str] = Counter()
     for one in counts:
         sums.update(one)

@@ -128,12 +128,13 @@ class SynthesisRun(ProblemSettings, JudgingSettings, RetrySettings, WaitSettings
         )
         return min(_FIRST_BLOCK, most), most
 
-    def sample_ranges(self) -> list[range]:
-        """Return each round's sample indices of a problem."""
+    def samples_after(self, asked: int) -> range:
+        """Return the indices of a problem's samples in the round after so many; none at the last.
+
+        A round that was cut short by `max_samples` is the next one's beginning.
+        """
         last = self.max_samples or self.samples
-        return [
-            range(start, min(start + self.samples, last)) for start in range(0, last, self.samples)
-        ]
+        return range(asked, min((asked // self.samples + 1) * self.samples, last))
 
     def inputs(self) -> dict[str, str]:
         inputs = super().inputs()

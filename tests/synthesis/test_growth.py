@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,93 @@ def test_an_edited_task_file_is_noticed_and_can_be_judged_by(tmp_path: Path) -> 
     own.write_text(own.read_text() + "# with another rule\n")
     with pytest.raises(ConfigError, match=r"task/file \(.*pad-ray judge judges what is there"):
         synthesize(settings)
+
+
+ROUNDS: dict[str, Any] = {
+    "count": 8,
+    "samples": 2,
+    "faults": {"wrong_number": 0.4},
+    "vary": 1.0,
+    "want": 1,
+    "max_samples": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_samples": 2}, r"max_samples \(3 there, 2 now\)"),
+        ({"want": 2, "samples": 3}, r"samples \(2 there, 3 now\); want \(1 there, 2 now\)"),
+        ({"want": None, "max_samples": None}, r"max_samples \(3 there, None now\)"),
+        ({"want": 2, "count": 9}, r"count \(8 there, 9 now\)"),
+    ],
+)
+def test_of_rounds_only_more_of_them_may_be_wanted(
+    tmp_path: Path, changes: dict[str, int | None], said: str
+) -> None:
+    out = tmp_path / "out"
+    synthesised(out, **{**GIVEN, **ROUNDS})
+    settings = SynthesisSettings(**{**GIVEN, **ROUNDS, "out": out, **changes})
+    with pytest.raises(ConfigError, match=said):
+        run._open(settings, run.get_task(settings.task), run._may_grow(settings))
+
+
+@pytest.mark.parametrize(("samples", "most", "asked"), [(2, 7, [2, 4, 6, 7]), (3, 3, [3])])
+def test_rounds_end_where_their_samples_do(samples: int, most: int, asked: list[int]) -> None:
+    settings = SynthesisSettings(
+        **{**GIVEN, **ROUNDS, "out": Path("out"), "samples": samples, "max_samples": most}
+    )
+    after, found = 0, []
+    while indices := settings.samples_after(after):
+        assert indices.start == after
+        found.append(after := indices.stop)
+    assert found == asked
+    # What a lower limit cut short is the beginning of the round.
+    assert settings.samples_after(1) == range(1, samples)
+
+
+@pytest.mark.slow
+def test_more_is_asked_only_of_problems_that_lack_programs(local_ray: None, tmp_path: Path) -> None:
+    def made(**changes: Any) -> dict[str, Any]:
+        settings = {**GIVEN, **ROUNDS, "out": tmp_path / "out", **changes}
+        return synthesize(SynthesisSettings(**settings))
+
+    def asked_of() -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for row in rows_without_timings(tmp_path / "out"):
+            indices = found.setdefault(row["problem_id"], set())
+            assert row["sample_index"] not in indices
+            indices.add(row["sample_index"])
+        return found
+
+    def solved(want: int) -> set[str]:
+        right = Counter(
+            row["problem_id"]
+            for row in rows_without_timings(tmp_path / "out")
+            if row["reason"] is None
+        )
+        return {key for key, number in right.items() if number >= want}
+
+    first = made()
+    before, rows = asked_of(), rows_without_timings(tmp_path / "out")
+    met = solved(1)
+    assert 0 < len(met) < len(before) == 8
+    assert {max(before[key]) for key in before.keys() - met} == {2}
+    for changes, want in (({"max_samples": 8}, 1), ({"max_samples": 8, "want": 2}, 2)):
+        met = solved(want)
+        more = made(**changes)
+        after = asked_of()
+        assert {key for key in after if after[key] != before[key]} <= after.keys() - met
+        kept = rows_without_timings(tmp_path / "out")
+        ids = {row["row_id"] for row in kept}
+        assert {row["row_id"] for row in rows} < ids
+        assert all(after[key] == set(range(8)) for key in after.keys() - solved(want))
+        assert sum(one["asked"] for one in more["counts"]["rounds"]) == len(ids)
+        assert more["counts"]["rows"] == len(ids) and more["counts"]["not_asked"] == 0
+        assert made(**changes) == more
+        before, rows = after, kept
+    assert more["attempts"] == 3 and first["counts"]["problems"] == more["counts"]["problems"]
+    assert not (tmp_path / "out/work").exists()
 
 
 @pytest.mark.slow

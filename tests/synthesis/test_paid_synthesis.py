@@ -415,6 +415,33 @@ def test_a_budget_ends_rounds_too(undisturbed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_further_rounds_ask_nothing_twice(undisturbed: Path, tmp_path: Path) -> None:
+    """Of a finished dataset, and of one that is interrupted on the way."""
+    out = tmp_path / "out"
+
+    def fails_at_last(call: Call) -> Reply:
+        return answer(call) if call.number < 50 else failure(401)
+
+    first, more = {"want": 9, "max_samples": SAMPLES}, {"want": 9, "max_samples": 2 * SAMPLES}
+    with openai_server(answer) as server:
+        synthesize(settings(server, out, **first))
+        asked = server.calls
+    with openai_server(fails_at_last) as server:
+        with pytest.raises(Exception, match="the key is refused"):
+            synthesize(settings(server, out, **more))
+        asked = asked + [call for call in server.calls if call.number < 50]
+    with openai_server(answer) as server:
+        manifest = synthesize(settings(server, out, **more))
+        server.calls[:0] = asked
+        # The check before each run is no sample's.
+        assert asked_twice(server) == []
+        samples = [call for call in server.calls if len(call.body["messages"]) > 1]
+    assert len(samples) == 2 * PROBLEMS * SAMPLES == manifest["counts"]["rows"]
+    assert [one["asked"] for one in manifest["counts"]["rounds"]] == [PROBLEMS * SAMPLES] * 2
+    assert manifest["tokens"]["completion_tokens"] == 20 * len(samples)
+
+
+@pytest.mark.slow
 def test_what_was_answered_before_the_endpoint_failed_is_not_asked_again(
     undisturbed: Path, tmp_path: Path
 ) -> None:

@@ -66,16 +66,18 @@ class JudgedRows:
         self._base.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
-    def unmet(self, want: int) -> set[str]:
-        """Return the ids of problems with fewer than `want` distinct verified programs."""
-        return {
-            key
-            for (key,) in self._base.execute(
-                "SELECT problem_id FROM judged GROUP BY problem_id "
+    def unmet(self, want: int) -> dict[str, int]:
+        """Return the problems with fewer than `want` distinct verified programs.
+
+        By id, with the samples of each that were asked for.
+        """
+        return dict(
+            self._base.execute(
+                "SELECT problem_id, max(sample_index) + 1 FROM judged GROUP BY problem_id "
                 "HAVING count(DISTINCT program_key) FILTER (reason IS NULL) < ?",
                 [want],
             ).fetchall()
-        }
+        )
 
     def write(self, out: Path, drop_near: bool) -> dict[str, Any]:
         """Write verified/ and rejected/ into `out`, in order of row id, and return the counts.
