@@ -14,6 +14,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.storage import is_remote
+from pad_ray.flow.lease import Lease
 
 __all__ = ["ATTEMPTS", "LOCK", "Attempts", "begin_attempt", "hold", "let_go", "let_go_of_all"]
 
@@ -21,25 +22,29 @@ LOCK = ".lock"
 ATTEMPTS = ".attempts.json"
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
-_held: dict[Path, BaseFileLock] = {}
+_held: dict[Path, BaseFileLock | Lease] = {}
 
 
 def hold(folder: Path) -> None:
     """Keep other processes' runs out of a folder until `let_go`, or until this process ends.
 
-    However it ends: what a killed one leaves holds nobody up. Where the file system knows no locks,
-    as object storage, nothing is kept out. Raises `ConfigError` where another process holds it.
+    However it ends: what a killed one leaves holds nobody up (in object storage for half a minute).
+    Where the file system knows no locks nothing is kept out. Raises `ConfigError` where another
+    process holds it.
     """
-    if is_remote(folder) or folder in _held:
+    if folder in _held:
+        return
+    if is_remote(folder):
+        lease = Lease(folder / LOCK)
+        if not lease.acquire():
+            raise _in_use(folder)
+        _held[folder] = lease
         return
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
-        raise ConfigError(
-            f"out: {folder} is in use by another run; wait until it has ended, or name another "
-            "directory"
-        ) from None
+        raise _in_use(folder) from None
     except NotImplementedError:
         return
     except OSError as error:
@@ -49,10 +54,19 @@ def hold(folder: Path) -> None:
     _held[folder] = lock
 
 
+def _in_use(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"out: {folder} is in use by another run; wait until it has ended, or name another "
+        "directory"
+    )
+
+
 def let_go(folder: Path) -> None:
     """Let other processes' runs into a folder that this one is done with."""
     lock = _held.pop(folder, None)
-    if lock is not None:
+    if isinstance(lock, Lease):
+        lock.release()
+    elif lock is not None:
         # Whoever has it open already finds the folder complete.
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()

@@ -34,6 +34,8 @@ from pad_ray.base.storage import (
     remove_folder,
     url_of,
 )
+from pad_ray.flow import lease
+from pad_ray.flow.holding import hold, let_go
 from pad_ray.flow.parquet_folder import null_count, rows_of, writing
 from pad_ray.flow.rows import REQUESTS, requests_are_written, write_requests
 from pad_ray.flow.stages import read_manifest
@@ -90,6 +92,20 @@ def gs_server(patch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def folder(bucket: Path, request: pytest.FixtureRequest) -> Path:
     return locate(bucket / request.node.originalname)  # type: ignore[attr-defined]
+
+
+def test_one_run_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_BEAT_S", 0.2)
+    monkeypatch.setattr(lease, "_WATCHED_S", 10.0)
+    other = lease.Lease(folder / ".lock")
+    assert other.acquire()
+    with pytest.raises(ConfigError, match=f"{folder} is in use by another run"):
+        hold(folder)
+    other.release()
+    hold(folder)
+    assert (folder / ".lock").exists()
+    let_go(folder)
+    assert not (folder / ".lock").exists()
 
 
 def test_paths_of_both_kinds() -> None:
