@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import grpc
 import pytest
 
 from pad_ray.base.errors import ClusterError
+from pad_ray.flow import address
 from pad_ray.flow.address import auth_token, check_address
 
 ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
@@ -62,9 +64,12 @@ class Head(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def served(head: Head) -> Iterator[str]:
+def served(head: Head, shown: grpc.ServerCredentials | None = None) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(1), handlers=[head])
-    port = server.add_insecure_port("127.0.0.1:0")
+    if shown is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", shown)
     server.start()
     yield f"127.0.0.1:{port}"
     server.stop(None)
@@ -127,6 +132,54 @@ def test_a_closed_port_is_told_within_seconds() -> None:
     started = time.monotonic()
     assert "no Ray cluster answers there" in refusal(f"127.0.0.1:{closed_port()}")
     assert time.monotonic() - started < 15
+
+
+class Authority:
+    """A certificate for 127.0.0.1 that is its own authority, as Ray is told of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key, self.certificate = folder / "key.pem", folder / "certificate.pem"
+        folder.mkdir()
+        flags = f"-x509 -newkey rsa:2048 -nodes -days 2 -keyout {self.key} -out {self.certificate}"
+        names = ["-subj", "/CN=ray", "-addext", "subjectAltName=IP:127.0.0.1"]
+        words = ["openssl", "req", *flags.split(), *names]
+        subprocess.run(words, check=True, capture_output=True)
+
+    def name_it(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setenv("RAY_USE_TLS", "1")
+        patch.setenv("RAY_TLS_SERVER_KEY", str(self.key))
+        for name in ("RAY_TLS_SERVER_CERT", "RAY_TLS_CA_CERT"):
+            patch.setenv(name, str(self.certificate))
+
+    def shown(self) -> grpc.ServerCredentials:
+        pair = (self.key.read_bytes(), self.certificate.read_bytes())
+        return grpc.ssl_server_credentials([pair], pair[1], require_client_auth=True)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+def test_a_head_behind_tls_is_asked_with_rays_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = Authority(tmp_path / "own"), Authority(tmp_path / "other")
+    own.name_it(monkeypatch)
+    monkeypatch.setattr(address, "_ANSWERS_WITHIN_S", 4.0)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    with served(Head(TOKEN), own.shown()) as head:
+        check_address(head)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+        assert "refuses the token" in refusal(head)
+        other.name_it(monkeypatch)
+        assert "Does it take these certificates" in refusal(head)
+    with served(Head(None)) as head, listening() as silent:
+        for place in (head, f"127.0.0.1:{silent}", f"127.0.0.1:{closed_port()}"):
+            started = time.monotonic()
+            assert "no Ray cluster answers there" in refusal(place)
+            assert time.monotonic() - started < 15
+    monkeypatch.setenv("RAY_TLS_CA_CERT", str(tmp_path / "gone"))
+    for said in (f"RAY_TLS_CA_CERT={tmp_path / 'gone'}: cannot be read", "RAY_TLS_CA_CERT: is not"):
+        with pytest.raises(ClusterError, match=f"^{said}"):
+            check_address("127.0.0.1:6379")
+        monkeypatch.delenv("RAY_TLS_CA_CERT", raising=False)
 
 
 def test_a_port_that_never_answers_ends_a_job_with_one_line(tmp_path: Path) -> None:
