@@ -15,9 +15,10 @@ from rich.table import Table
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.intervals import mcnemar, paired_gain
 from pad_ray.flow.stages import write_json
+from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.students.files import located
 
-__all__ = ["Asked", "against_first", "baselines_of", "compare", "print_gains"]
+__all__ = ["Asked", "against_first", "baselines_of", "check_baseline", "compare", "print_gains"]
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,28 @@ def baselines_of(students: Sequence[str], out: Path) -> list[Asked]:
         origin = card.origin
         if origin == student:
             raise ConfigError(f"baseline: {student} does not say what it was trained from")
-        if origin.startswith("scratch:"):
-            raise ConfigError(
-                f"baseline: {student} was trained from {origin}, whose weights were drawn at "
-                "random; it answers nothing"
-            )
-        is_of_programs = not located(origin, "baseline")[1].writes_text
-        if card.writes_text and is_of_programs:
-            raise ConfigError(
-                f"baseline: {student} writes format '{card.format}', and {origin} would be asked "
-                "for programs"
-            )
+        check_baseline(origin, student, card.format)
         origins[origin] = None
     others = [origin for origin in origins if origin not in students]
     return [
         Asked(origin, out / f"baseline-{index}-{Path(origin).name}")
         for index, origin in enumerate(others)
     ]
+
+
+def check_baseline(origin: str, student: str, target_format: str) -> None:
+    """Raise `ConfigError` where what a student was trained from is nothing to compare it with."""
+    if origin.startswith("scratch:"):
+        raise ConfigError(
+            f"baseline: {student} was trained from {origin}, whose weights were drawn at "
+            "random; it answers nothing"
+        )
+    is_of_programs = not located(origin, "baseline")[1].writes_text
+    if target_format in TEXT_FORMATS and is_of_programs:
+        raise ConfigError(
+            f"baseline: {student} writes format '{target_format}', and {origin} would be asked "
+            "for programs"
+        )
 
 
 def compare(manifests: Sequence[dict[str, Any]], folders: Sequence[Path], file: Path) -> None:

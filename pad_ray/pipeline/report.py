@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pad_ray.base.errors import DataError
@@ -21,6 +23,7 @@ from pad_ray.base.plots import (
     loss_points,
 )
 from pad_ray.evaluation.run import failure_class, problem_set_of
+from pad_ray.evaluation.several import against_first
 from pad_ray.flow.stages import write_text
 from pad_ray.synthesis.dataset.card import holds_texts
 from pad_ray.synthesis.dataset.funnel import funnel_bars
@@ -46,24 +49,34 @@ class StageResult:
     manifest: dict[str, Any]
 
 
+# A stage under the name that the report has for it.
+Named: TypeAlias = tuple[str, StageResult]
+
+
 def write_report(
     path: Path,
     title: str,
     synthesis: Sequence[StageResult],
     training: StageResult,
     evaluation: Sequence[StageResult],
+    baselines: Sequence[StageResult] = (),
 ) -> None:
     """Write the report of finished stages to `path`.
 
+    `baselines` are the same evaluations of the student before training, or none.
     Raises `DataError` if a stage's metrics.jsonl or predictions.parquet cannot be read.
     """
     sources = _names(synthesis, [_source_name(result.manifest) for result in synthesis])
     sets = _names(evaluation, [problem_set_of(r.manifest) for r in evaluation])
     metrics = [result.manifest["metrics"] for result in evaluation]
-    stages = [*synthesis, training, *evaluation]
+    stages = [*synthesis, training, *evaluation, *baselines]
+    before = [f"{name}, before training" for name in sets[: len(baselines)]]
+    rows = _in_pairs(
+        list(zip(before, baselines, strict=True)), list(zip(sets, evaluation, strict=True))
+    )
     answered = [
-        [{**row, "set": name, "order": order} for row in _predictions(result.folder)]
-        for order, (name, result) in enumerate(zip(sets, evaluation, strict=True))
+        [{**row, "order": order} for row in _reasons(result.folder)]
+        for order, result in enumerate(evaluation)
     ]
     text = page_template("report.html.j2").render(
         title=title,
@@ -71,11 +84,16 @@ def write_report(
         simulated=any("simulated" in result.manifest["teacher"] for result in synthesis),
         training=_training(training),
         evaluation=[{"name": n, **r.manifest} for n, r in zip(sets, evaluation, strict=True)],
-        accuracy=_accuracy(sets, evaluation),
+        rows=[{"name": n, **r.manifest} for n, r in rows],
+        gains=_gains(sets, baselines, evaluation),
+        accuracy=_accuracy(rows),
         failing=list(dict.fromkeys(chain.from_iterable(m["failures"] for m in metrics))),
-        failures=_commonest_failures(answered),
-        examples=_examples(answered),
-        wall_s=[sum(r.manifest["wall_s"] for r in part) for part in (synthesis, evaluation)],
+        failures=_shown(_commonest_failures(answered), sets, evaluation),
+        examples=_shown(_examples(answered), sets, evaluation),
+        wall_s=[
+            sum(r.manifest["wall_s"] for r in part)
+            for part in (synthesis, [*evaluation, *baselines])
+        ],
         finished_at=max(result.manifest["finished_at"] for result in stages),
         versions=_versions(stages),
         reasons=REASONS,
@@ -125,9 +143,28 @@ def _training(result: StageResult) -> dict[str, Any]:
     }
 
 
-def _accuracy(names: Sequence[str], evaluation: Sequence[StageResult]) -> str:
+def _in_pairs(before: Sequence[Named], after: Sequence[Named]) -> list[Named]:
+    """Return each problem set's results, those before training first where there are any."""
+    if not before:
+        return list(after)
+    return list(chain.from_iterable(zip(before, after, strict=True)))
+
+
+def _gains(
+    names: Sequence[str], baselines: Sequence[StageResult], evaluation: Sequence[StageResult]
+) -> list[dict[str, Any]]:
+    """Return what training gained on each problem set, problem by problem."""
+    if not baselines:
+        return []
+    return [
+        {"name": name, **against_first([before.folder, after.folder])[0]}
+        for name, before, after in zip(names, baselines, evaluation, strict=True)
+    ]
+
+
+def _accuracy(rows: Sequence[Named]) -> str:
     bars = []
-    for name, result in zip(names, evaluation, strict=True):
+    for name, result in rows:
         metrics = result.manifest["metrics"]
         low, high = metrics["accuracy_95"]
         bars.append(
@@ -165,12 +202,30 @@ def _examples(answered: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, An
     return sorted(chosen, key=lambda row: (row["order"], row["reason"] is not None, row["row_id"]))
 
 
-def _predictions(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "predictions.parquet"
-    try:
-        table = pq.read_table(path, columns=_EXAMPLE_COLUMNS)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+def _shown(
+    chosen: Sequence[dict[str, Any]], names: Sequence[str], evaluation: Sequence[StageResult]
+) -> list[dict[str, Any]]:
+    """Return the chosen rows with all that is shown of them, in their order."""
+    rows = {}
+    for index, (name, result) in enumerate(zip(names, evaluation, strict=True)):
+        ids = [row["row_id"] for row in chosen if row["order"] == index]
+        for row in _predictions(result.folder, ids) if ids else []:
+            rows[index, row["row_id"]] = {**row, "set": name}
+    return [{**row, **rows[row["order"], row["row_id"]]} for row in chosen]
+
+
+def _reasons(folder: Path) -> list[dict[str, Any]]:
+    """Return of every row its id and, where it failed, how, by row id."""
+    table = _columns(folder, ["row_id", "reason", "error_type"])
+    return [
+        {**row, "failure": failure_class(row) if row["reason"] else None}
+        for row in table.sort_by("row_id").to_pylist()
+    ]
+
+
+def _predictions(folder: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rows as they are shown; no others are read, for their trees are long."""
+    table = _columns(folder, _EXAMPLE_COLUMNS, pc.field("row_id").isin(list(ids)))
     return [
         {
             **row,
@@ -178,8 +233,16 @@ def _predictions(folder: Path) -> list[dict[str, Any]]:
             "given": shown_value(row["value"]),
             "tree": _tree(row["teacher_notes"]),
         }
-        for row in table.sort_by("row_id").to_pylist()
+        for row in table.to_pylist()
     ]
+
+
+def _columns(folder: Path, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
+    path = folder / "predictions.parquet"
+    try:
+        return pq.read_table(path, columns=columns, filters=where)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
 
 
 def _tree(notes: str | None) -> list[dict[str, Any]]:

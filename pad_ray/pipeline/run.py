@@ -14,6 +14,7 @@ from pad_ray.base.commands import command
 from pad_ray.base.config import resolve, validate_with
 from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
+from pad_ray.evaluation.several import against_first, check_baseline, print_gains
 from pad_ray.flow.stages import stage_folder, write_json
 from pad_ray.pipeline.report import StageResult, write_report
 from pad_ray.pipeline.settings import PipelineSettings
@@ -26,14 +27,27 @@ from pad_ray.training.student import train
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     """Run the stages that are not complete, write the report, and return the metrics."""
     out = resolve(settings.out)
+    untrained = settings.training.student
+    if settings.baseline:
+        check_baseline(untrained, "the student", settings.training.format)
     synthesis = [_synthesize(run, out) for run in settings.synthesis]
     training = _train(settings.training, synthesis, out)
-    evaluation = [_evaluate(run, training, out) for run in settings.evaluation]
+    trained = str(training.folder)
+    evaluation = [_evaluate("evaluation", run, trained, out) for run in settings.evaluation]
+    baselines = [
+        _evaluate("baseline", run, untrained, out)
+        for run in (settings.evaluation if settings.baseline else ())
+    ]
     report = out / "report.html"
-    write_report(report, settings.title, synthesis, training, evaluation)
+    write_report(report, settings.title, synthesis, training, evaluation, baselines)
     metrics = _metrics(synthesis, training, evaluation)
+    if baselines:
+        metrics["baseline"] = _answered(baselines)
     write_json(out / "metrics.json", metrics)
-    print_table([result.manifest for result in evaluation])
+    print_table([result.manifest for result in (*baselines, *evaluation)])
+    for before, after in zip(baselines, evaluation, strict=False):  # or there are no baselines
+        names = [f"{untrained}, {problem_set_of(before.manifest)}", training.folder.name]
+        print_gains(names, against_first([before.folder, after.folder]))
     print_overlaps([result.manifest for result in evaluation])
     print(f"report: {report}")
     print(f"metrics: {out / 'metrics.json'}")
@@ -68,11 +82,9 @@ def _train(
     return StageResult(folder, train(settings.model_copy(update={"out": folder})))
 
 
-def _evaluate(run: EvaluationRun, training: StageResult, out: Path) -> StageResult:
-    name = f"evaluation-{_file_name(run.task)}-{run.split}"
-    student = str(training.folder)
+def _evaluate(kind: str, run: EvaluationRun, student: str, out: Path) -> StageResult:
     settings = validate_with(EvaluationSettings, run, student=student, out=out)
-    folder = stage_folder(out, name, settings)
+    folder = stage_folder(out, f"{kind}-{_file_name(run.task)}-{run.split}", settings)
     return StageResult(folder, evaluate_student(student, settings, folder))
 
 
@@ -91,9 +103,13 @@ def _metrics(
             for r in synthesis
         ],
         "training": {name: training.manifest[name] for name in keep},
-        "evaluation": [
-            {"problem_set": problem_set_of(r.manifest), "wall_s": r.manifest["wall_s"]}
-            | r.manifest["metrics"]
-            for r in evaluation
-        ],
+        "evaluation": _answered(evaluation),
     }
+
+
+def _answered(evaluation: Sequence[StageResult]) -> list[dict[str, Any]]:
+    return [
+        {"problem_set": problem_set_of(r.manifest), "wall_s": r.manifest["wall_s"]}
+        | r.manifest["metrics"]
+        for r in evaluation
+    ]

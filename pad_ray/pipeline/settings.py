@@ -27,5 +27,8 @@ class PipelineSettings(Settings):
     """How the student is fine-tuned."""
     evaluation: list[EvaluationRun] = Field(min_length=1)
     """Problem sets that the student answers."""
+    baseline: Annotated[bool, Runtime] = False
+    """Ask the same of the student before training, and report what training gained; costs each
+    evaluation once more."""
     ask: str | None = None
     """Question shown in the closing line, as an example of asking the student."""

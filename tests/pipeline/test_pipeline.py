@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from pad_ray.base.config import validate
+from pad_ray.base.errors import PadError
 from pad_ray.flow.stages import read_manifest
 from pad_ray.pipeline.run import run_pipeline
 from pad_ray.pipeline.settings import PipelineSettings
 from pad_ray.students.models import load_student
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "title": "A small one",
     "synthesis": [{"task": "coin_flip", "count": 20, "teacher": "scripted"}],
     "training": {
@@ -78,3 +80,44 @@ def test_a_pipeline_runs_every_stage_and_a_second_time_none(
         assert f"{job}: {folder} is complete; nothing to do" in shown
     assert files_of(out) == before
     assert f"solve --student {out / 'student'} 'Is it heads?'" in shown
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"student": "scratch:tiny"}, "trained from scratch:tiny, whose weights were drawn"),
+        ({"student": "/gone/student"}, "baseline: /gone/student: no such file or folder"),
+    ],
+)
+def test_a_baseline_that_is_none_is_refused_before_anything_is_made(
+    tmp_path: Path, training: dict[str, str], said: str
+) -> None:
+    given = {**SETTINGS, "out": tmp_path / "out", "baseline": True, "training": training}
+    with pytest.raises(PadError, match=said):
+        run_pipeline(validate(PipelineSettings, given))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_student_before_training_is_asked_too(
+    local_ray: None, taught_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    training = {**SETTINGS["training"], "student": str(taught_folder)}
+    given = {**SETTINGS, "out": out, "training": training}
+    metrics = run_pipeline(validate(PipelineSettings, given))
+    assert "baseline" not in metrics
+    capsys.readouterr()
+    compared = run_pipeline(validate(PipelineSettings, {**given, "baseline": True}))
+    (before,) = compared.pop("baseline")
+    assert compared == metrics
+    assert (before["problem_set"], before["problems"]) == ("coin_flip", 4)
+    (folder,) = out.glob("baseline-coin_flip-test-*")
+    assert read_manifest(folder)["student"] == str(taught_folder)
+    shown = capsys.readouterr().out
+    assert shown.count("is complete; nothing to do") == 3
+    assert f"against {taught_folder}, coin_flip" in " ".join(shown.split())
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "coin_flip, before training" in page and "What training gained" in page
+    assert run_pipeline(validate(PipelineSettings, {**given, "baseline": True}))["baseline"]

@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from report_pages import ATTACK, Page
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.pages import clip, duration, million
@@ -37,9 +37,6 @@ from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, short_name
 from pad_ray.teachers.scripted.engine import ScriptedTeacher
 from pad_ray.training.settings import TrainingSettings
-
-VOID = {"meta", "br", "link", "img", "hr", "input"}
-ATTACK = "<script>alert('x')</script> & $\\frac{1}{2}$ </pre></svg>"
 
 
 def trained(out: Path, losses: Sequence[dict[str, float]], **changes: Any) -> StageResult:
@@ -126,40 +123,6 @@ def written(folder: Path, stages: Stages, title: str = "Report") -> str:
     return path.read_text()
 
 
-class Page(HTMLParser):
-    """Collects tags and the page's text; `broken` holds end tags that close nothing open."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.broken: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.broken.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.words.extend(data.split())
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def values(self, attribute: str) -> list[str]:
-        return [str(attrs[attribute]) for _, attrs in self.tags if attribute in attrs]
-
-
 def test_page_is_well_formed_with_unique_ids(page: str) -> None:
     parsed = Page(page)
     ids = parsed.values("id")
@@ -208,6 +171,33 @@ def test_funnel_counts_add_up_to_the_verified_rows(page: str, stages: Stages) ->
             assert re.search(row, page, re.DOTALL)
         for name, number in counts["errors_by_type"].items():
             assert f"<code>{name}</code> {number}" in page
+
+
+def test_what_training_gained_is_shown_beside_the_student_before_it(
+    stages: Stages, page: str, tmp_path: Path
+) -> None:
+    """The same problems; before training every program fails that has an undefined name."""
+    before = [
+        evaluated(tmp_path / "b0", {"undefined_name": 1.0}),
+        evaluated(tmp_path / "b1", {"wrong_number": 0.2}, split="held_out"),
+        evaluated(tmp_path / "b2", {}, task="coin_flip"),
+    ]
+    write_report(tmp_path / "report.html", "Report", *stages, before)
+    text = Page((tmp_path / "report.html").read_text()).text
+    gained = text[text.index("What training gained over") :]
+    for name, first, then in zip(
+        ("arithmetic", "arithmetic (held-out templates)", "coin_flip"),
+        before,
+        stages[2],
+        strict=True,
+    ):
+        reached = [one.manifest["metrics"]["accuracy"] for one in (first, then)]
+        assert f"{name}, before training {reached[0]:.1%}" in text
+        assert re.search(rf"{re.escape(name)} \{reached[1] - reached[0]:+.1%} ", gained)
+        assert f"Evaluation: {name}, before training" in text
+    assert reached[1] == reached[0]
+    assert "before training" not in Page(page).text
+    assert "What training gained" not in page
 
 
 def test_scripted_teacher_is_called_simulated(page: str) -> None:
@@ -388,6 +378,23 @@ def test_search_tree_is_drawn_with_what_lost_and_why(stages: Stages, tmp_path: P
     assert "cannot run: log p -0.25, value 0.75, rank -0.125" in parsed.text
     nested = page.index("return pens", page.index("pens = 3"))
     assert page.index("<ul>", page.index("pens = 3")) < nested
+
+
+def test_of_rows_that_are_not_shown_no_tree_is_read(stages: Stages, tmp_path: Path) -> None:
+    """They are as long as the searches were, and ten of them are drawn."""
+    (one,) = [stages[2][0]]
+    before = written(tmp_path, (stages[0], stages[1], [one]))
+    table = pq.read_table(one.folder / "predictions.parquet")
+    asked = (" ".join(question.split()) for question in table["question"].to_pylist())
+    notes = [None if question in Page(before).text else "no JSON" for question in asked]
+    assert len(notes) - notes.count(None) == 10
+    out = tmp_path / "e"
+    out.mkdir()
+    column = table.schema.get_field_index("teacher_notes")
+    broken = pa.array(notes, pa.string())
+    table = table.set_column(column, table.schema.field(column), broken)
+    pq.write_table(table, out / "predictions.parquet")
+    assert written(tmp_path, (stages[0], stages[1], [StageResult(out, one.manifest)])) == before
 
 
 def table_examples(page: str) -> int:

@@ -38,9 +38,8 @@ def read_job(path: Path) -> PlannedJob:
     fields = read_fields(path, "job")
     if "synthesis" in fields:
         pipeline = _parsed(PipelineSettings, path, fields)
-        return PlannedJob(
-            "pipeline", tuple(pipeline.synthesis), pipeline.training, tuple(pipeline.evaluation)
-        )
+        asked = tuple(pipeline.evaluation) * (2 if pipeline.baseline else 1)
+        return PlannedJob("pipeline", tuple(pipeline.synthesis), pipeline.training, asked)
     if "teacher" in fields:
         return PlannedJob("synthesize", (_parsed(SynthesisSettings, path, fields),))
     if "data" in fields:

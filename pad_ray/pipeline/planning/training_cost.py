@@ -105,7 +105,7 @@ def _train_once(
         "wait_for_resources": False,
     }
     manifest = train(validate_with(TrainingSettings, run, **changed))
-    text = (out / "metrics.jsonl").read_text()
+    text = (out / "metrics.jsonl").read_text(encoding="utf-8")
     return _read_steps([json.loads(line) for line in text.splitlines()], manifest, half)
 
 

@@ -41,7 +41,8 @@ def pack(job: Job[Any], settings: Settings, folder: Path, storage: Path | None) 
         shutil.copytree(code / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     inputs = _Inputs(folder, storage)
     values = to_jsonable_python(inputs.place(settings.model_dump()))
-    (folder / SETTINGS).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    (folder / SETTINGS).write_text(text, encoding="utf-8")
     inputs.report()
     place = [] if storage is None else [str(storage)]
     return "exec " + shlex.join(

@@ -19,7 +19,9 @@ from pad_ray.pipeline.submission.package import PACKAGE, SETTINGS
 def start(name: str, storage: str | None) -> None:
     """Run a job of the package in the working directory, with relative paths under `storage`."""
     package = Path.cwd()
-    values = _located(yaml.safe_load((package / SETTINGS).read_text()), str(package))
+    values = _located(
+        yaml.safe_load((package / SETTINGS).read_text(encoding="utf-8")), str(package)
+    )
     if storage is not None:
         if not os.path.isdir(storage):
             print(f"{name}: error: storage: {storage} is no folder on this node", file=sys.stderr)
@@ -29,7 +31,8 @@ def start(name: str, storage: str | None) -> None:
     job = runpy.run_path(str(package / "jobs" / f"{name}.py"))["JOB"]
     positional = [] if job.positional is None else [values.pop(job.positional)]
     located = package / f"located-{SETTINGS}"
-    located.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    located.write_text(text, encoding="utf-8")
     job.main(["--config", str(located), *positional])
 
 
