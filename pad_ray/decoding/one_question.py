@@ -21,6 +21,7 @@ def ask(settings: AskSettings) -> Solution:
         modules=settings.sandbox.modules,
         scorers=settings.scorers,
         precision=settings.precision,
+        threads=settings.threads,
     ) as solver:
         solution = solver.solve(settings.question, settings=search_settings(settings))
     console = Console()

@@ -124,12 +124,18 @@ class Solver:
         precision: str = "fp32",
         device: str | torch.device | None = None,
         max_rows: int = 64,
+        threads: int | None = None,
     ) -> Solver:
         """Load a student from a folder, hub id or GGUF file; `StudentError` if that fails.
 
         `precision` is fp32 or bf16, `ConfigError` for another. Without a `device` it is put on a
-        GPU where there is one.
+        GPU where there is one. `threads` is how many this process computes with on a CPU from then
+        on; torch's own number, one a core, unless given.
         """
+        if threads is not None:
+            if threads < 1:
+                raise ConfigError(f"threads: {threads} is less than 1")
+            torch.set_num_threads(threads)
         if precision not in DTYPES:
             raise ConfigError(f"precision: '{precision}' is not one of {', '.join(DTYPES)}")
         student = load_student(source, dtype=DTYPES[precision])
@@ -221,7 +227,9 @@ class Solver:
             if name in MODELLED and name not in self.scorers and _judges(settings):
                 raise ConfigError(f"weights.{name}: needs scorers.{name}, which names its model")
 
-    def _source(self, question: str) -> str:
+    def _source(self, question: object) -> str:
+        if not isinstance(question, str):
+            raise ConfigError(f"question: is no text but {type(question).__name__}")
         if not question.strip():
             raise ConfigError("question: is empty")
         source = self.student.card.prompt(question)

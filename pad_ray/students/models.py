@@ -109,6 +109,8 @@ def load_student(source: str | Path, *, dtype: torch.dtype = torch.float32) -> S
     if text.startswith("scratch:"):
         raise ConfigError("student: a scratch student is made by training, not loaded")
     with _told(text):
+        if text.startswith((".", "/", "~")) and not Path(text).expanduser().exists():
+            raise FileNotFoundError("no such file or folder")
         student = _load_gguf(Path(text), dtype) if text.endswith(".gguf") else _load(text, dtype)
     student.model.eval()
     return student

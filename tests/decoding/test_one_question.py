@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small_students import Example
 
+from pad_ray.base.errors import ConfigError
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.decoding.one_question import ask
 from pad_ray.decoding.one_question_settings import AskSettings
+from pad_ray.decoding.solver import Solver
 from pad_ray.sandbox import Limits, Sandbox
 
 
@@ -45,3 +48,28 @@ def test_programs_run_under_the_limits_that_are_asked_for(
     assert ask(settings).answer is not None
     (sandbox,) = made
     assert sandbox.limits == Limits(cpu_s=0.5, memory_mb=64)
+
+
+def test_it_computes_with_as_many_threads_as_are_asked_for(
+    taught_folder: Path, examples: list[Example]
+) -> None:
+    before = torch.get_num_threads()
+    asked = {"student": str(taught_folder), "question": examples[0].question}
+    try:
+        torch.set_num_threads(1)
+        answer = ask(AskSettings(**asked)).answer
+        assert torch.get_num_threads() == 1  # left alone
+        assert ask(AskSettings(**asked, threads=2)).answer == answer
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ConfigError, match="threads: 0"):
+            Solver.from_pretrained(taught_folder, threads=0)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_no_question_costs_no_other(solver: Solver, examples: list[Example]) -> None:
+    questions: list[Any] = [None, examples[0].question, 3, " "]
+    found = solver.solve_batch(questions)
+    said = ["question: is no text but NoneType", None, "question: is no text but int"]
+    assert [one.error for one in found] == [*said, "question: is empty"]
+    assert found[1].answer is not None

@@ -41,5 +41,14 @@ def test_flags_are_those_that_were_decided() -> None:
     assert flags() == (HERE / "flags.txt").read_text().splitlines()
 
 
+def test_processes_beside_each_other_compute_with_one_thread_each() -> None:
+    """Torch's own number, one a core, is many times slower where each of several takes it."""
+    lines = (HERE / "flags.txt").read_text().splitlines()
+    threads = [line for line in lines if line.split()[1].endswith("threads")]
+    alone = {"solve --threads null"}
+    assert {line.split()[-1] for line in threads if line not in alone} == {"1"}
+    assert alone < set(threads) and len(threads) > 8
+
+
 if __name__ == "__main__":
     print("\n".join(flags()))
