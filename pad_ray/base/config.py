@@ -92,7 +92,10 @@ def parse_settings(
     try:
         parsed = parser.parse_args(_gathered(given, model))
     except ArgumentError as error:
-        raise ConfigError(_one_line(str(error))) from error
+        said = _one_line(str(error))
+        if positional is not None and said.startswith("unrecognized arguments: "):
+            said += f"; a {positional} of several words needs quotes"
+        raise ConfigError(said) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"config: is not UTF-8 text: {error.reason}") from error
     # The path of a file that filled a nested setting is no setting itself.
@@ -200,6 +203,11 @@ def _one_line(text: str) -> str:
     union = re.search(r'key "?([\w.]+)"?:\s+Does not validate .* value: (.*)', text, re.DOTALL)
     if union:
         return f"{union[1]}: {union[2].strip()!r} is not valid here; see --help"
+    text = re.sub(
+        r"Expected an? typing\.Literal\[(.*?)\]\. Got value: (.*)",
+        lambda found: f"'{found[2]}' is not one of {found[1].replace(chr(39), '')}",
+        text,
+    )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [
         re.sub(r" \[type=.*", "", line)
