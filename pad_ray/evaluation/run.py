@@ -285,13 +285,11 @@ def _check_text(card: StudentCard, settings: EvaluationRun) -> None:
 def _stages(
     source: str, task: Task, settings: EvaluationSettings, ledger: LedgerLike | None = None
 ) -> list[ActorStage]:
-    verifier = settings.scorers.value
-    placed = {"value": None if verifier is None else resolve(verifier)}
     asking = Asking(
         source,
         worked_examples(task, settings.few_shot),
         search_settings(settings),
-        settings.scorers.model_copy(update=placed),
+        settings.scorers.located(),
         settings.sandbox,
         settings.precision,
         settings.threads,

@@ -15,6 +15,7 @@ from pad_ray.students.card import StudentCard
 from pad_ray.students.models import make_scratch_student
 from pad_ray.verifiers.alignment import AlignmentScorer, sentences
 from pad_ray.verifiers.base import Candidate
+from pad_ray.verifiers.settings import ScorerSettings
 
 QUESTION = "Tom has 3 pens. He buys 5 more pens! How many pens has Tom in all?"
 CPU = torch.device("cpu")
@@ -78,3 +79,15 @@ def test_a_real_sentence_model_prefers_steps_of_the_question(tmp_path: Path) -> 
     scorer = AlignmentScorer(str(minilm(tmp_path)), CPU)
     (scores,) = scorer.score([candidate("pens = 3", "more_pens = 5", "import os", "q = 17")])
     assert min(scores[:2]) > max(scores[2:]) + 0.1
+
+
+def test_a_folder_is_found_from_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "matcher").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = ScorerSettings(alignment="matcher", value=Path("verifier"))
+    found = given.located()
+    assert (found.alignment, found.value) == (str(tmp_path / "matcher"), tmp_path / "verifier")
+    hub = ScorerSettings(alignment="facebook/roscoe-512-roberta-base")
+    assert hub.located() == hub
