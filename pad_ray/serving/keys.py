@@ -33,7 +33,7 @@ def read_keys(doors: DoorSettings) -> dict[str, str]:
     lines: list[tuple[str, str]] = []
     if doors.keys_file is not None:
         try:
-            text = Path(doors.keys_file).read_text()
+            text = Path(doors.keys_file).read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"doors.keys_file: {doors.keys_file}: {reason_of(error)}") from error
         where = f"{doors.keys_file}, line "

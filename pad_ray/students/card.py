@@ -107,7 +107,7 @@ def read_card(folder: Path, origin: str) -> StudentCard:
     if not file.is_file():
         return StudentCard("program", origin)
     try:
-        card = StudentCard(**json.loads(file.read_text()))
+        card = StudentCard(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise StudentError(f"student: {file}: is not a student's card: {error}") from error
     if card.format not in _SOURCES:

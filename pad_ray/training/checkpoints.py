@@ -81,7 +81,7 @@ def restore(engine: Any, start: Start) -> None:
 
 
 def _steps_done(folder: Path) -> int:
-    return int(json.loads((folder / _POSITION).read_text())["step"])
+    return int(json.loads((folder / _POSITION).read_text(encoding="utf-8"))["step"])
 
 
 def _shards(folder: Path) -> int:

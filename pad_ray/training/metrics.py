@@ -29,7 +29,7 @@ class MetricsLog:
 
     def _forget_after(self, step: int) -> None:
         """Drop lines of steps that a lost run had done after its last checkpoint."""
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         # A killed worker may have left half a line at the end.
         whole = [line for line in lines if line.endswith("}")]
         kept = [line for line in whole if json.loads(line)["step"] <= step]
@@ -47,7 +47,7 @@ class MetricsLog:
 
 def worker_groups(path: Path) -> list[dict[str, Any]]:
     """Return the workers that trained, and from which step on."""
-    lines = map(json.loads, path.read_text().splitlines())
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     groups: list[dict[str, Any]] = []
     for line in (line for line in lines if "workers" in line):
         group = {"workers": line["workers"], "device": line["device"]}
@@ -64,14 +64,14 @@ def general_loss(metrics: Path, best_step: int) -> dict[str, float] | None:
 
     None where no texts were given.
     """
-    lines = map(json.loads, metrics.read_text().splitlines())
+    lines = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
     by_step = {line["step"]: line["general_loss"] for line in lines if "general_loss" in line}
     return {"before": by_step[0], "after": by_step[best_step]} if by_step else None
 
 
 def last_metrics(path: Path) -> tuple[int, str]:
     """Return the last logged step and the losses there, for the progress display."""
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     latest: dict[str, float] = {}
     for line in lines[-50:]:
         with suppress(ValueError):
@@ -84,7 +84,7 @@ def last_metrics(path: Path) -> tuple[int, str]:
 def metric_lines(path: Path) -> list[dict[str, Any]]:
     """Read a training run's metrics.jsonl; `DataError` names a line at fault."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     lines = []

@@ -110,7 +110,7 @@ def prepare(
     description = work / "prepared.json"
     if description.is_file():
         stage.begin()
-        return dict(json.loads(description.read_text()))
+        return dict(json.loads(description.read_text(encoding="utf-8")))
     made = make()
     stage.begin()
     for part, examples in made.examples.items():
