@@ -101,7 +101,7 @@ class Hosts:
             _ip("-n", space, "link", "set", "lo", "up")
             # A driver learns its host's address by the route out, which leads nowhere here.
             _ip("-n", space, "route", "add", "default", "dev", DEVICE)
-        for name in self.names:
+        for name in self.names if "client" in self.names else ():
             if name != "client":
                 self._shut_out_the_client(name)
 
