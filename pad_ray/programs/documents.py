@@ -44,7 +44,7 @@ _END = re.compile(
 # What stands around code and is no part of it.
 _MARKS = re.compile(
     r"<\|python_tag\|>|</?(?:code|python|answer|solution|response|program|output|execute|result"
-    r"|final|final_answer|tool_code)>|\[/?PYTHON\]|<\|(?:im_start|assistant|message|start|channel)"
+    r"|final|final_answer|tool_code)>|<(?:code|pre)(?:\s+[\w-]+=[\"'][^\"'<>\n]*[\"'])+>|\[/?PYTHON\]|<\|(?:im_start|assistant|message|start|channel)"
     r"\|>(?:assistant|final)?|</?(?:tool_call|function_call|(?:execute|run)_\w+|ipython|py)>"
     r"|<\|start_header_id\|>\w*<\|end_header_id\|>",
     re.IGNORECASE,

@@ -39,7 +39,17 @@ __all__ = [
 # A task's own check of a value against a gold answer.
 Check: TypeAlias = Callable[[object, str], bool]
 
-_STATES = re.compile(r"\banswer\b[*_]*\s*(?:is\b:?|[:=])|####", re.IGNORECASE)
+# A heading that says no more than "Final answer", a tag, and what stands within a line.
+_STATES = re.compile(
+    r"^[#*_ \t]*(?:the +)?(?:final +)?answer[*_]*[ \t\r]*$(?:\n[-=]{3,}[ \t\r]*$)?"
+    r"|<(?:final_)?answer>|\banswer\b[*_]*\s*(?:is\b:?|[:=])|####",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CLOSING = re.compile(r"</\w+>|<\|")
+# "Yes, because 3 > 2", but no "No. 5".
+_TRUTH = re.compile(
+    r"(yes|no)\b[*_]*(?:\s*[,;:\u2013\u2014]| +(?:because|since|as)\b)", re.IGNORECASE
+)
 _MARK = "####"
 _DIGITS = re.compile(r"\d[\d,.]*")
 _WORDS = re.compile(r"[^\W\d_]{2}|[=:]")
@@ -146,6 +156,8 @@ def _readings(text: str) -> list[int | float | str]:
 def _readings_of(stated: str) -> Iterator[int | float | str]:
     words = _words(stated)
     sentence = _words(_SENTENCE_END.split(words, maxsplit=1)[0])
+    if truth := _TRUTH.match(sentence):
+        yield truth[1]
     number = next(filter(None, map(read_number, (words, sentence))), None)
     if number is None and not _is_other(read(sentence)):
         numbers = numbers_in(sentence)
@@ -191,17 +203,20 @@ def _last_statement(text: str) -> str | None:
 
 def _stated_after(mark: re.Match[str]) -> str:
     after = mark.string[mark.end() : mark.end() + _LONGEST_STATEMENT]
-    return after.lstrip("*_ \t\r\n").partition("\n")[0].rstrip()
+    return _CLOSING.split(after.lstrip("*_ \t\r\n").partition("\n")[0], maxsplit=1)[0].rstrip()
 
 
 def _is_said(mark: re.Match[str]) -> bool:
     """Tell a statement from a heading: after `####` there is a number, after "Answer:" little."""
     stated = _stated_after(mark)
-    if not stated or mark[0].lower().rstrip(":").endswith("is"):
+    kind = mark[0].splitlines()[0].lower().rstrip("*_ \t")
+    if not stated or kind.rstrip(":").endswith(("is", ">")):
         return bool(stated)
     if read_number(stated) is not None or any(not at for at, _ in numbers_in(stated)):
         return True
-    return mark[0] != _MARK and len(stated.split()) <= _FEW_WORDS
+    # A text may begin below a heading.
+    few = 1 if kind.endswith("answer") else _FEW_WORDS
+    return kind != _MARK and len(stated.split()) <= few
 
 
 def agreed(answers: Sequence[Value], same: Check | None = None) -> list[str]:

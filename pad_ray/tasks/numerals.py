@@ -328,7 +328,7 @@ _LATEX = (
     (re.compile(r"\\approx(?![a-zA-Z])"), "≈"),
     (re.compile(rf"\\[dtc]?frac{_OPERAND.format()}{_OPERAND.format()}"), r" \1\2/\3\4 "),
     (re.compile(r"\\([$%#&_])"), r"\1"),
-    (re.compile(r"\\[()\[\]]|[{}]"), ""),
+    (re.compile(r"\\[()\[\]{}]|[{}]"), ""),
 )
 _MATHS = re.compile(r"(\$\$?)((?:\\.|[^$\\])+)\1")
 _MARKED = re.compile(r"(\*\*|__|[*_'\"])(?P<inside>.+)\1", re.DOTALL)

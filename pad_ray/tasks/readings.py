@@ -7,6 +7,7 @@ are one where they agree as any of these.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
@@ -239,7 +240,14 @@ def _item(text: str) -> Answer:
 
 
 def _parsed(text: str) -> Any:
+    """Return what a text is in JSON, or as Python writes it."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
+        pass
+    if "\\" in text:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, Warning):
         return None

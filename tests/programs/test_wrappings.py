@@ -372,6 +372,8 @@ def test_generated_scripts(
         '{"code": "def solution():\\n    return 15"}',
         "def solution():\\n    return 15",
         "<pre><code>def solution():\n    return 15\n</code></pre>",
+        '<pre><code class="language-python">boxes = 3\nprint(boxes * 5)</code></pre>',
+        '<pre lang="python">\nboxes = 3\nprint(boxes * 5)\n</pre>',
         "```python\ndef total(boxes, pens):\n    return boxes * pens\n```\n"
         "Call it:\n```python\nprint(total(3, 5))\n```",
         "```python\ndef pens_in_a_box():\n    return 5\n\ndef total():\n"
