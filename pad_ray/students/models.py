@@ -66,6 +66,17 @@ def longest_text(student: Student) -> int | None:
     return int(limit) if limit else None
 
 
+def positions_hold(config: Any, source: int, target: int) -> bool:
+    """Tell whether a model of this config has positions for all the tokens it reads and writes.
+
+    The end of what is written is one of them. A model without learned positions has no limit.
+    """
+    limit = getattr(config, "max_position_embeddings", None)
+    if not limit:
+        return True
+    return (max(source, target) if config.is_encoder_decoder else source + target) <= limit
+
+
 def room_beside(student: Student, read: int) -> int | None:
     """Return how many tokens the student can write where it has read a prompt, if it has a limit.
 

@@ -23,7 +23,7 @@ from pad_ray.students.card import (
     format_repair,
     format_source,
 )
-from pad_ray.students.models import tokenise_source, tokenise_target
+from pad_ray.students.models import positions_hold, tokenise_source, tokenise_target
 from pad_ray.tasks.answers import answer_sentence
 from pad_ray.training.settings import BatchSizes
 
@@ -210,17 +210,23 @@ class Example:
         return len(self.source) + len(self.target)
 
 
+TOO_LONG = "rows are longer than max_source/target_tokens, or than the student has positions for"
+
+
 def tokenise_rows(
     rows: Sequence[TrainingRow],
     tokenizer: Any,
-    is_encoder_decoder: bool,
+    config: Any,
     max_source_tokens: int,
     max_target_tokens: int,
 ) -> tuple[list[Example], int]:
-    """Return the examples that fit, and how many rows were too long and left out."""
+    """Return the examples that fit, and how many rows were too long and left out.
+
+    They fit the limits, and the positions of a student of this `config`.
+    """
     examples = [
         Example(
-            tokenise_source(tokenizer, row.source, is_encoder_decoder),
+            tokenise_source(tokenizer, row.source, config.is_encoder_decoder),
             tokenise_target(tokenizer, row.target),
         )
         for row in rows
@@ -228,7 +234,9 @@ def tokenise_rows(
     fit = [
         example
         for example in examples
-        if len(example.source) <= max_source_tokens and len(example.target) <= max_target_tokens
+        if len(example.source) <= max_source_tokens
+        and len(example.target) <= max_target_tokens
+        and positions_hold(config, len(example.source), len(example.target))
     ]
     return fit, len(examples) - len(fit)
 

@@ -12,8 +12,9 @@ import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
 from pad_ray.base.config import resolve
-from pad_ray.base.errors import DataError, reason_of
+from pad_ray.base.errors import ConfigError, DataError, reason_of
 from pad_ray.flow.stages import fingerprint
+from pad_ray.students.models import positions_hold
 from pad_ray.training.data import Example
 from pad_ray.training.settings import GeneralSettings
 
@@ -36,10 +37,11 @@ class GeneralExamples:
         return [*others, *self.train[: round(len(others) * share / (1 - share))]]
 
 
-def general_examples(
-    settings: GeneralSettings, tokenizer: Any, is_encoder_decoder: bool
-) -> GeneralExamples:
-    """Cut the texts into windows, of which the student reads one half and writes the other."""
+def general_examples(settings: GeneralSettings, tokenizer: Any, config: Any) -> GeneralExamples:
+    """Cut the texts into windows, of which the student reads one half and writes the other.
+
+    `config` is that of the student's model.
+    """
     assert settings.texts is not None
     path = resolve(settings.texts)
     windows = []
@@ -51,9 +53,14 @@ def general_examples(
     if len(windows) < 2:
         raise DataError(f"general.texts: {path}: fewer than two windows of general.tokens tokens")
     windows.sort(key=fingerprint)
-    end = [tokenizer.eos_token_id] if is_encoder_decoder else []
+    end = [tokenizer.eos_token_id] if config.is_encoder_decoder else []
     half = settings.tokens // 2
     examples = [Example([*ids[:half], *end], ids[half:]) for ids in windows]
+    if not positions_hold(config, len(examples[0].source), len(examples[0].target)):
+        raise ConfigError(
+            f"general.tokens: {settings.tokens} are more than the student has positions for "
+            f"({config.max_position_embeddings})"
+        )
     held = min(MOST_HELD, max(1, round(HELD_SHARE * len(examples))))
     return GeneralExamples(examples[held:], examples[:held])
 

@@ -18,8 +18,7 @@ from pad_ray.students.models import (
     DTYPES,
     Student,
     load_student,
-    longest_text,
-    room_beside,
+    positions_hold,
     tokenise_source,
 )
 from pad_ray.students.pieces import Pieces
@@ -49,7 +48,12 @@ def read_states(student: Student, programs: Sequence[JudgedProgram]) -> list[np.
     """
     found: list[np.ndarray | None] = [None] * len(programs)
     texts = [_tokenised(student, program) for program in programs]
-    fits = [i for i, (source, ids, _) in enumerate(texts) if _fits(student, source, ids)]
+    config = student.model.config
+    fits = [
+        i
+        for i, (source, ids, _) in enumerate(texts)
+        if positions_hold(config, len(source), len(ids))
+    ]
     order = sorted(fits, key=lambda i: len(texts[i][0]) + len(texts[i][1]))
     for start in range(0, len(order), _BATCH):
         part = order[start : start + _BATCH]
@@ -61,11 +65,6 @@ def read_states(student: Student, programs: Sequence[JudgedProgram]) -> list[np.
             places = [first + end - 1 for end in ends]
             found[i] = states[row, places].float().cpu().numpy()
     return found
-
-
-def _fits(student: Student, source: Sequence[int], ids: Sequence[int]) -> bool:
-    limit, room = longest_text(student), room_beside(student, len(source))
-    return limit is None or room is None or (len(source) <= limit and len(ids) <= room)
 
 
 def _tokenised(student: Student, program: JudgedProgram) -> tuple[list[int], list[int], list[int]]:

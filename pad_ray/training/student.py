@@ -24,6 +24,7 @@ from pad_ray.students.models import (
 from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.students.weights import load_weights
 from pad_ray.training.data import (
+    TOO_LONG,
     Example,
     held_questions,
     mix_repairs,
@@ -119,12 +120,12 @@ def make_prepared(settings: TrainingSettings, kinds: dict[Path, bool], initial: 
         fit, too_long = tokenise_rows(
             part_rows,
             student.tokenizer,
-            student.is_encoder_decoder,
+            student.model.config,
             settings.max_source_tokens,
             settings.max_target_tokens,
         )
         if part == "train" and not fit:
-            raise DataError(f"data: all {too_long} rows are longer than max_source/target_tokens")
+            raise DataError(f"data: all {too_long} {TOO_LONG}")
         examples[part] = fit
         counts[part] = {
             "rows": len(fit),
@@ -135,7 +136,7 @@ def make_prepared(settings: TrainingSettings, kinds: dict[Path, bool], initial: 
             ),
         }
     if settings.general.texts is not None:
-        general = general_examples(settings.general, student.tokenizer, student.is_encoder_decoder)
+        general = general_examples(settings.general, student.tokenizer, student.model.config)
         mixed = general.mixed(examples["train"], settings.general.share)
         counts["general"] = {"rows": len(mixed) - len(examples["train"]), "held": len(general.held)}
         examples |= {"train": mixed, "general": general.held}

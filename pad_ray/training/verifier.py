@@ -199,11 +199,11 @@ def _make(settings: VerifierSettings) -> Prepared:
     verifier = make_value_model(source)
     examples, counts = {}, {}
     for part, programs in parts.items():
-        fit = _fitting(settings, programs, verifier.tokenizer)
+        fit = _fitting(settings, programs, verifier)
         if not fit:
             raise DataError(
                 f"data: all programs of the {part} problems are longer than "
-                "max_source/target_tokens"
+                "max_source/target_tokens, or than the verifier has positions for"
             )
         too_long = len(programs) - len(fit)
         counts[part] = {"rows": len(fit), "too_long": too_long, **_counted(programs)}
@@ -215,11 +215,11 @@ def _make(settings: VerifierSettings) -> Prepared:
 
 
 def _fitting(
-    settings: VerifierSettings, programs: Sequence[JudgedProgram], tokenizer: Any
+    settings: VerifierSettings, programs: Sequence[JudgedProgram], verifier: Verifier
 ) -> list[tuple[JudgedProgram, Example]]:
-    return tokenise_programs(
-        programs, tokenizer, settings.max_source_tokens, settings.max_target_tokens
-    )
+    limits = (settings.max_source_tokens, settings.max_target_tokens)
+    config = verifier.model.backbone.config
+    return tokenise_programs(programs, verifier.tokenizer, config, *limits)
 
 
 def _finish(
@@ -231,7 +231,7 @@ def _finish(
     raw, held = {}, []
     for part, programs in _split(settings).items():
         if part != "train":
-            held = [program for program, _ in _fitting(settings, programs, made.tokenizer)]
+            held = [program for program, _ in _fitting(settings, programs, made)]
             raw[part] = _values(made, held, settings.threads)
     scale, shift, quality = _judged(raw["validation"], raw["test"], held)
     card = replace(made.card, origin=settings.student, scale=scale, shift=shift)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.storage import parquet_dataset
+from pad_ray.students.models import positions_hold
 from pad_ray.synthesis.reasons import REPEATED, UNJUDGED
 from pad_ray.training.data import Example
 from pad_ray.verifiers.value import question_tokens, step_tokens
@@ -62,14 +63,22 @@ def read_judged_programs(folders: Sequence[Path]) -> list[JudgedProgram]:
 
 
 def tokenise_programs(
-    programs: Sequence[JudgedProgram], tokenizer: Any, max_source: int, max_target: int
+    programs: Sequence[JudgedProgram],
+    tokenizer: Any,
+    config: Any,
+    max_source: int,
+    max_target: int,
 ) -> list[tuple[JudgedProgram, Example]]:
-    """Return the programs that fit, tokenised step by step."""
+    """Return the programs that fit, tokenised step by step.
+
+    They fit the limits, and the positions of a verifier of this `config`.
+    """
     pairs = []
     for program in programs:
         steps = step_tokens(tokenizer, program.program)
         target = [token for step in steps for token in step]
         source = question_tokens(tokenizer, program.question)
-        if len(source) <= max_source and len(target) <= max_target:
+        fits = positions_hold(config, len(source), len(target))
+        if fits and len(source) <= max_source and len(target) <= max_target:
             pairs.append((program, Example(source, target, float(program.right))))
     return pairs

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from small_trainings import STEPS, logged, settings
+from transformers import GPT2Config
 
 from pad_ray.base.errors import ConfigError, DataError, StudentError
 from pad_ray.students.card import StudentCard
@@ -63,16 +64,23 @@ def test_windows_hold_each_token_once(texts: Path) -> None:
     tokenizer = make_scratch_student(
         "scratch:tiny", PROSE, card=StudentCard("program", "x"), seed=0
     ).tokenizer
-    found = general_examples(GeneralSettings(texts=texts, tokens=16), tokenizer, False)
+    found = general_examples(GeneralSettings(texts=texts, tokens=16), tokenizer, GPT2Config())
     every = [*found.train, *found.held]
     whole = 0
     for line in texts.read_text().splitlines():
         whole += len(tokenizer(json.loads(line)["text"]).input_ids) // 16
     assert len(every) == whole and len(found.held) == round(whole * 0.1)
     assert all((len(e.source), len(e.target)) == (8, 8) for e in every)
-    again = general_examples(GeneralSettings(texts=texts, tokens=16), tokenizer, False)
+    again = general_examples(GeneralSettings(texts=texts, tokens=16), tokenizer, GPT2Config())
     assert again == found
     assert len(found.mixed(found.held, 0.5)) == 2 * len(found.held)
+    assert general_examples(
+        GeneralSettings(texts=texts, tokens=16), tokenizer, GPT2Config(n_positions=16)
+    )
+    with pytest.raises(ConfigError, match=r"general\.tokens: 16 are more than .* \(15\)"):
+        general_examples(
+            GeneralSettings(texts=texts, tokens=16), tokenizer, GPT2Config(n_positions=15)
+        )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,7 @@ def test_bad_texts_are_refused_in_a_line(
         file.write_bytes(content)
     made = make_scratch_student("scratch:tiny", PROSE, card=StudentCard("program", "x"), seed=0)
     with pytest.raises(DataError, match=f"general.texts: .*{said}") as error:
-        general_examples(GeneralSettings(texts=file), made.tokenizer, False)
+        general_examples(GeneralSettings(texts=file), made.tokenizer, GPT2Config())
     assert "\n" not in str(error.value)
 
 

@@ -213,6 +213,13 @@ def test_offload_that_the_stage_has_nothing_for_is_refused(
         validate(TrainingSettings, values)
 
 
+def test_several_workers_have_whole_gpus() -> None:
+    half = {"data": "d", "out": "o", "gpus_per_worker": 0.5}
+    assert validate(TrainingSettings, half).gpus_per_worker == 0.5
+    with pytest.raises(ConfigError, match=r"gpus_per_worker: 0\.5 is no whole number"):
+        validate(TrainingSettings, {**half, "workers": 2})
+
+
 def test_fewest_workers_are_no_more_than_the_workers() -> None:
     with pytest.raises(ConfigError, match="^min_workers: 3 is more than workers 2"):
         validate(TrainingSettings, {"data": "d", "out": "o", "workers": 2, "min_workers": 3})

@@ -8,13 +8,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+)
 
 from pad_ray.base.errors import DataError
 from pad_ray.base.records import TrainingRow
 from pad_ray.students.card import StudentCard, TargetFormat
-from pad_ray.students.models import make_scratch_student
+from pad_ray.students.models import Student, make_scratch_student
 from pad_ray.training.data import (
     micro_batches_of,
     nested_subset,
@@ -25,6 +33,7 @@ from pad_ray.training.data import (
     split_by_problem,
     tokenise_rows,
 )
+from pad_ray.training.objectives import collate
 from pad_ray.training.settings import BatchSizes
 
 PROBLEMS = st.lists(st.integers(0, 30), min_size=1, max_size=80)
@@ -267,11 +276,41 @@ def test_long_rows_are_left_out_and_counted() -> None:
     student = make_scratch_student(
         "scratch:tiny", texts, card=StudentCard("program", "test"), seed=0
     )
-    examples, too_long = tokenise_rows(rows, student.tokenizer, False, 9, 9)
+    examples, too_long = tokenise_rows(rows, student.tokenizer, student.model.config, 9, 9)
     assert len(examples) + too_long == len(rows)
     assert 0 < too_long < len(rows)
     assert all(len(e.source) <= 9 and len(e.target) <= 9 for e in examples)
     assert all(e.target[-1] == student.tokenizer.eos_token_id for e in examples)
+
+
+def few_positions(vocabulary: int, positions: int, encodes: bool) -> PreTrainedModel:
+    """Return an untrained model with learned positions, and few of them."""
+    if not encodes:
+        return GPT2LMHeadModel(
+            GPT2Config(vocab_size=vocabulary, n_positions=positions, n_embd=16, n_layer=1, n_head=2)
+        )
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    layers = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16}
+    config = BartConfig(vocab_size=vocabulary, max_position_embeddings=positions, **layers, **heads)
+    return BartForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize("encodes", [False, True])
+def test_rows_longer_than_the_students_positions_are_left_out(encodes: bool) -> None:
+    rows = [TrainingRow(str(i), str(i), "source " * i, "target " * (2 * i)) for i in range(1, 30)]
+    card = StudentCard("program", "test")
+    texts = [row.source + row.target for row in rows]
+    tokenizer = make_scratch_student("scratch:tiny", texts, card=card, seed=0).tokenizer
+    model = few_positions(len(tokenizer), 40, encodes)
+    examples, left_out = tokenise_rows(rows, tokenizer, model.config, 1000, 1000)
+    assert len(examples) + left_out == len(rows)
+    assert examples and left_out
+    longest = max(len(e.target) if encodes else e.length for e in examples)
+    assert 40 - 6 <= longest <= 40
+    # Each token that is left has a position.
+    sides = {"source": [e.source for e in examples], "target": [e.target for e in examples]}
+    inputs, labels = collate(sides, Student(model, tokenizer, card))
+    assert torch.isfinite(model(**inputs, labels=labels).loss)
 
 
 @given(PROBLEMS, st.integers(1, 90), st.integers(0, 30), st.integers(0, 5))

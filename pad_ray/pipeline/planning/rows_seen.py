@@ -19,7 +19,7 @@ from pad_ray.flow.stages import MANIFEST, read_manifest
 from pad_ray.pipeline.planning.memory import RowsSeen, StudentShape
 from pad_ray.students.card import StudentCard
 from pad_ray.students.models import load_student, make_scratch_student
-from pad_ray.training.data import tokenise_rows
+from pad_ray.training.data import TOO_LONG, tokenise_rows
 from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import kinds_of, read_rows
 
@@ -52,11 +52,10 @@ def see_rows(settings: TrainingSettings) -> RowsSeen:
     rows = [row for part in parts for row in part]
     texts = [row.source + row.target for row in rows]
     config, parameters, tokenizer = _student(settings, texts)
-    encodes = bool(config.is_encoder_decoder)
     limits = (settings.max_source_tokens, settings.max_target_tokens)
-    train, validation = (tokenise_rows(part, tokenizer, encodes, *limits)[0] for part in parts)
+    train, validation = (tokenise_rows(part, tokenizer, config, *limits)[0] for part in parts)
     if not train:
-        raise DataError(f"data: all {len(rows)} rows are longer than max_source/target_tokens")
+        raise DataError(f"data: all {len(rows)} {TOO_LONG}")
     lengths = [example.length for example in train]
     return RowsSeen(
         StudentShape(parameters, config.hidden_size, config.num_hidden_layers, config.vocab_size),
