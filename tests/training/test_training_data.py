@@ -289,9 +289,15 @@ def few_positions(vocabulary: int, positions: int, encodes: bool) -> PreTrainedM
         return GPT2LMHeadModel(
             GPT2Config(vocab_size=vocabulary, n_positions=positions, n_embd=16, n_layer=1, n_head=2)
         )
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    layers = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16}
-    config = BartConfig(vocab_size=vocabulary, max_position_embeddings=positions, **layers, **heads)
+    config = BartConfig(
+        vocab_size=vocabulary,
+        max_position_embeddings=positions,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        d_model=16,
+    )
     return BartForConditionalGeneration(config)
 
 
