@@ -74,7 +74,7 @@ def positions_hold(config: Any, source: int, target: int) -> bool:
     limit = getattr(config, "max_position_embeddings", None)
     if not limit:
         return True
-    return (max(source, target) if config.is_encoder_decoder else source + target) <= limit
+    return bool((max(source, target) if config.is_encoder_decoder else source + target) <= limit)
 
 
 def room_beside(student: Student, read: int) -> int | None:
