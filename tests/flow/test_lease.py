@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from upath import UPath
@@ -18,11 +19,11 @@ from pad_ray.flow.lease import Lease
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An object of a store in this process's memory, and beats of a test's pace."""
     for name, seconds in (("_BEAT_S", 0.1), ("_WATCHED_S", 4.0), ("_SETTLED_S", 0.1)):
         monkeypatch.setattr(lease, name, seconds)
-    folder: Any = UPath(f"memory://bucket/{request.node.name}")
+    folder: Any = UPath(f"memory://bucket/{uuid4().hex}")
     yield folder / ".lock"
     let_go_of_all()
     if folder.exists():
