@@ -41,8 +41,8 @@ SANDBOX = (
     "ALLOWED_MODULES Check Limits Outcome OutcomeCache Sandbox SandboxError Status Value diagnose"
 )
 TASKS = """
-GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Row RowLoader Split Task answers_equal_rounded
-equal get_task iter_problems load_problems numbers_equal read_rows texts_equal
+GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Row RowLoader Size Split Task
+answers_equal_rounded equal get_task iter_problems load_problems numbers_equal read_rows texts_equal
 """
 
 

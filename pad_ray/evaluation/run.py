@@ -49,6 +49,12 @@ from pad_ray.verifiers.settings import ScorerSettings
 
 # How the solver begins what it says of such a question.
 _TOO_LONG = "question: is too long"
+_SPLITS = {
+    "held_out": " (held-out templates)",
+    "longer": " (longer)",
+    "distracted": " (distracted)",
+}
+_COLUMNS = ("problems", "accuracy", "95% interval", "rounded", "executes", "commonest failures")
 
 
 @dataclass(frozen=True)
@@ -368,19 +374,12 @@ def failure_class(row: dict[str, Any]) -> str:
 
 
 def print_table(manifests: Sequence[dict[str, Any]]) -> None:
-    """Print one line a student and task."""
-    table = Table(
-        "student",
-        "task",
-        "problems",
-        "accuracy",
-        "95% interval",
-        "rounded",
-        "executes",
-        "commonest failures",
-    )
-    for row in table_rows(manifests):
-        table.add_row(*row)
+    """Print one line a student and task, with the strategy where there are several."""
+    strategies = [str(manifest["config"].get("strategy")) for manifest in manifests]
+    several = len(set(strategies)) > 1
+    table = Table("student", "task", *(["decoding"] if several else []), *_COLUMNS)
+    for strategy, (student, task, *row) in zip(strategies, table_rows(manifests), strict=True):
+        table.add_row(student, task, *([strategy] if several else []), *row)
     # A name is no markup.
     Console(width=140, markup=False).print(table)
 
@@ -410,6 +409,4 @@ def problem_set_of(manifest: dict[str, Any]) -> str:
 
 def problem_set_name(config: dict[str, Any]) -> str:
     """Return the task's name, with the split where it is not the plain test split."""
-    return short_name(config["task"]) + (
-        " (held-out templates)" if config["split"] == "held_out" else ""
-    )
+    return short_name(config["task"]) + _SPLITS.get(config["split"], "")

@@ -25,7 +25,8 @@ class EvaluationRun(ProblemSettings, SearchSettings, WaitSettings):
     """Which problems a student answers, and how."""
 
     split: Split = "test"
-    """Part of a generated task: train, test, or held_out (templates never trained on)."""
+    """Part of a generated task: train, test, held_out (templates never trained on); arithmetic has
+    longer (more steps) and distracted (irrelevant facts) too."""
     scorers: ScorerSettings = ScorerSettings()
     """Where the judges of steps come from."""
     few_shot: int = Field(0, ge=0)

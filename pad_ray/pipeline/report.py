@@ -63,11 +63,11 @@ def write_report(
 ) -> None:
     """Write the report of finished stages to `path`.
 
-    `baselines` are the same evaluations of the student before training, or none.
+    `baselines` are the first evaluations again, of the student before training, or none.
     Raises `DataError` if a stage's metrics.jsonl or predictions.parquet cannot be read.
     """
     sources = _names(synthesis, [_source_name(result.manifest) for result in synthesis])
-    sets = _names(evaluation, [problem_set_of(r.manifest) for r in evaluation])
+    sets = _names(evaluation, _set_names([result.manifest for result in evaluation]))
     metrics = [result.manifest["metrics"] for result in evaluation]
     stages = [*synthesis, training, *evaluation, *baselines]
     before = [f"{name}, before training" for name in sets[: len(baselines)]]
@@ -105,6 +105,16 @@ def _source_name(manifest: Mapping[str, Any]) -> str:
     return f"{short_name(manifest['config']['task'])}, teacher {manifest['teacher']}"
 
 
+def _set_names(manifests: Sequence[dict[str, Any]]) -> list[str]:
+    """Name problem sets, and beside a student of programs those that one of texts was asked."""
+    in_words = [manifest["metrics"]["executes"] is None for manifest in manifests]
+    told = not all(in_words)
+    return [
+        problem_set_of(manifest) + (", answered in words" if told and texts else "")
+        for manifest, texts in zip(manifests, in_words, strict=True)
+    ]
+
+
 def _names(results: Sequence[StageResult], names: Sequence[str]) -> list[str]:
     """Tell stages of the same name apart by the settings in which they differ."""
     told_apart = []
@@ -112,6 +122,8 @@ def _names(results: Sequence[StageResult], names: Sequence[str]) -> list[str]:
         config = result.manifest["config"]
         others = [r.manifest["config"] for r, n in zip(results, names, strict=True) if n == name]
         differing = [key for key in config if any(config[key] != c.get(key) for c in others)]
+        if "strategy" in differing and len({c["strategy"] for c in others}) == len(others):
+            differing = ["strategy"]
         told_apart.append(", ".join([name, *(f"{key} {config[key]}" for key in differing)]))
     return told_apart
 
@@ -145,9 +157,8 @@ def _training(result: StageResult) -> dict[str, Any]:
 
 def _in_pairs(before: Sequence[Named], after: Sequence[Named]) -> list[Named]:
     """Return each problem set's results, those before training first where there are any."""
-    if not before:
-        return list(after)
-    return list(chain.from_iterable(zip(before, after, strict=True)))
+    pairs = chain.from_iterable(zip(before, after, strict=False))
+    return [*pairs, *after[len(before) :]]
 
 
 def _gains(
@@ -158,7 +169,7 @@ def _gains(
         return []
     return [
         {"name": name, **against_first([before.folder, after.folder])[0]}
-        for name, before, after in zip(names, baselines, evaluation, strict=True)
+        for name, before, after in zip(names, baselines, evaluation, strict=False)
     ]
 
 

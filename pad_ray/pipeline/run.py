@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from pad_ray.base.commands import command
-from pad_ray.base.config import resolve, validate_with
+from pad_ray.base.config import resolve, validate, validate_with
 from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import against_first, check_baseline, print_gains
-from pad_ray.flow.stages import stage_folder, write_json
+from pad_ray.flow.cells import Call, in_parallel
+from pad_ray.flow.stages import read_manifest, stage_folder, write_json
+from pad_ray.pipeline.experiment.run import teacher_kinds
+from pad_ray.pipeline.experiment.settings import suits
 from pad_ray.pipeline.report import StageResult, write_report
 from pad_ray.pipeline.settings import PipelineSettings
+from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
-from pad_ray.training.settings import TrainingHyperparameters, TrainingSettings
+from pad_ray.training.settings import Format, TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import train
 
 
@@ -30,31 +34,41 @@ def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     untrained = settings.training.student
     if settings.baseline:
         check_baseline(untrained, "the student", settings.training.format)
-    synthesis = [_synthesize(run, out) for run in settings.synthesis]
-    training = _train(settings.training, synthesis, out)
-    trained = str(training.folder)
-    evaluation = [_evaluate("evaluation", run, trained, out) for run in settings.evaluation]
+    _say_what_is_to_do(settings)
+    synthesis = [_synthesize(run, out) for run in _synthesis_runs(settings)]
+    training = _train(settings, synthesis, out)
+    evaluation = _evaluate(settings, training, out)
     baselines = [
-        _evaluate("baseline", run, untrained, out)
+        _answered_by(_asked("baseline", run, untrained, out))
         for run in (settings.evaluation if settings.baseline else ())
     ]
     report = out / "report.html"
-    write_report(report, settings.title, synthesis, training, evaluation, baselines)
+    write_report(report, settings.title, synthesis, training[0], evaluation, baselines)
     metrics = _metrics(synthesis, training, evaluation)
     if baselines:
         metrics["baseline"] = _answered(baselines)
     write_json(out / "metrics.json", metrics)
     print_table([result.manifest for result in (*baselines, *evaluation)])
     for before, after in zip(baselines, evaluation, strict=False):  # or there are no baselines
-        names = [f"{untrained}, {problem_set_of(before.manifest)}", training.folder.name]
+        names = [f"{untrained}, {problem_set_of(before.manifest)}", training[0].folder.name]
         print_gains(names, against_first([before.folder, after.folder]))
     print_overlaps([result.manifest for result in evaluation])
     print(f"report: {report}")
     print(f"metrics: {out / 'metrics.json'}")
-    student = _name_student(training.folder, out)
+    student = _name_student(training[0].folder, out)
     question = settings.ask or "..."
     print(f"ask the student: {command('solve', '--student', student, question)}")
     return metrics
+
+
+def _say_what_is_to_do(settings: PipelineSettings) -> None:
+    students = 1 if settings.compared is None else 2
+    print(
+        f"pipeline: {len(_synthesis_runs(settings))} syntheses, {students} "
+        f"student{'s' if students > 1 else ''}, "
+        f"{len(settings.evaluation)} problem sets, then {settings.out / 'report.html'}; what is "
+        "complete is skipped"
+    )
 
 
 def _name_student(folder: Path, out: Path) -> Path:
@@ -68,24 +82,88 @@ def _name_student(folder: Path, out: Path) -> Path:
     return link
 
 
+def _synthesis_runs(settings: PipelineSettings) -> list[SynthesisRun]:
+    """Return every synthesis: of two students, one for what each learns to write."""
+    if settings.compared is None:
+        return settings.synthesis
+    kinds = teacher_kinds([settings.training.format, settings.compared])
+    return [
+        validate(SynthesisRun, run.model_dump() | {"format": kind})
+        for kind in kinds
+        for run in settings.synthesis
+    ]
+
+
 def _synthesize(run: SynthesisRun, out: Path) -> StageResult:
-    folder = stage_folder(out, f"synthesis-{_file_name(run.task)}", run)
+    kind = "" if run.format == "program" else f"-{run.format}"
+    folder = stage_folder(out, f"synthesis-{_file_name(run.task)}{kind}", run)
     return StageResult(folder, synthesize(validate_with(SynthesisSettings, run, out=folder)))
 
 
 def _train(
-    run: TrainingHyperparameters, synthesis: Sequence[StageResult], out: Path
-) -> StageResult:
-    data = [result.folder for result in synthesis]
-    settings = validate_with(TrainingSettings, run, data=data, out=out)
-    folder = stage_folder(out, "student", settings)
-    return StageResult(folder, train(settings.model_copy(update={"out": folder})))
+    settings: PipelineSettings, synthesis: Sequence[StageResult], out: Path
+) -> list[StageResult]:
+    """Train the student, and the one that it is compared with."""
+    runs = [_training(settings.training, [result.folder for result in synthesis], [], out)]
+    if settings.compared is not None:
+        other = validate_with(TrainingHyperparameters, settings.training, format=settings.compared)
+        runs = [
+            _training(run, *_folders(synthesis, run.format), out)
+            for run in (settings.training, other)
+        ]
+    if settings.parallel == 1 or len(runs) == 1:
+        return [StageResult(run.out, train(run)) for run in runs]
+    calls: dict[str, Call] = {f"a student of {run.format}s": (train, (run,)) for run in runs}
+    in_parallel("train", calls, settings.parallel)
+    return [StageResult(run.out, read_manifest(run.out)) for run in runs]
 
 
-def _evaluate(kind: str, run: EvaluationRun, student: str, out: Path) -> StageResult:
+def _folders(synthesis: Sequence[StageResult], format: Format) -> tuple[list[Path], list[Path]]:
+    """Return the data that a format is learned from, and that of another kind."""
+    kind = "cot" if format == "cot" else "program"
+    is_own = [result.manifest["config"]["format"] == kind for result in synthesis]
+    folders = [result.folder for result in synthesis]
+    own = [folder for folder, right in zip(folders, is_own, strict=True) if right]
+    return own, [folder for folder in folders if folder not in own]
+
+
+def _training(
+    run: TrainingHyperparameters, data: Sequence[Path], same: Sequence[Path], out: Path
+) -> TrainingSettings:
+    settings = validate_with(
+        TrainingSettings, run, data=list(data), same_problems=list(same), out=out
+    )
+    name = "student" if run.format not in TEXT_FORMATS else f"student-{run.format}"
+    return settings.model_copy(update={"out": stage_folder(out, name, settings)})
+
+
+def _evaluate(
+    settings: PipelineSettings, training: Sequence[StageResult], out: Path
+) -> list[StageResult]:
+    """Return all that the student answered, then what the one that it is compared with did."""
+    asked = [
+        _asked("evaluation", run, str(result.folder), out)
+        for result in training
+        for run in settings.evaluation
+        if suits(result.manifest["config"]["format"], {}, run)
+    ]
+    if settings.parallel == 1:
+        return [_answered_by(run) for run in asked]
+    calls: dict[str, Call] = {
+        run.out.name: (evaluate_student, (run.students[0], run, run.out)) for run in asked
+    }
+    in_parallel("evaluate", calls, settings.parallel)
+    return [StageResult(run.out, read_manifest(run.out)) for run in asked]
+
+
+def _answered_by(run: EvaluationSettings) -> StageResult:
+    return StageResult(run.out, evaluate_student(run.students[0], run, run.out))
+
+
+def _asked(kind: str, run: EvaluationRun, student: str, out: Path) -> EvaluationSettings:
     settings = validate_with(EvaluationSettings, run, student=student, out=out)
     folder = stage_folder(out, f"{kind}-{_file_name(run.task)}-{run.split}", settings)
-    return StageResult(folder, evaluate_student(student, settings, folder))
+    return settings.model_copy(update={"out": folder})
 
 
 def _file_name(task: str) -> str:
@@ -93,23 +171,31 @@ def _file_name(task: str) -> str:
 
 
 def _metrics(
-    synthesis: Sequence[StageResult], training: StageResult, evaluation: Sequence[StageResult]
+    synthesis: Sequence[StageResult],
+    training: Sequence[StageResult],
+    evaluation: Sequence[StageResult],
 ) -> dict[str, Any]:
     keep = ("parameters", "steps", "best_step", "best_validation_loss", "padding_share", "wall_s")
+    students = ({name: result.manifest[name] for name in keep} for result in training)
     return {
         "synthesis": [
             {"task": r.manifest["config"]["task"], "wall_s": r.manifest["wall_s"]}
             | r.manifest["counts"]
             for r in synthesis
         ],
-        "training": {name: training.manifest[name] for name in keep},
+        **dict(zip(("training", "compared"), students, strict=False)),
         "evaluation": _answered(evaluation),
     }
 
 
 def _answered(evaluation: Sequence[StageResult]) -> list[dict[str, Any]]:
     return [
-        {"problem_set": problem_set_of(r.manifest), "wall_s": r.manifest["wall_s"]}
+        {
+            "problem_set": problem_set_of(r.manifest),
+            "strategy": r.manifest["config"]["strategy"],
+            "student": Path(r.manifest["student"]).name,
+            "wall_s": r.manifest["wall_s"],
+        }
         | r.manifest["metrics"]
         for r in evaluation
     ]

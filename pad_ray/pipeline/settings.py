@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pad_ray.base.config import Settings
 from pad_ray.base.fields import Runtime
 from pad_ray.evaluation.settings import EvaluationRun
+from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training.settings import TrainingHyperparameters
 
@@ -30,5 +31,19 @@ class PipelineSettings(Settings):
     baseline: Annotated[bool, Runtime] = False
     """Ask the same of the student before training, and report what training gained; costs each
     evaluation once more."""
+    compared: Literal["cot", "answer"] | None = None
+    """What a second student learns to write, to be compared with the first: it learns from the same
+    problems, those that both kinds of teacher solved, and answers the sets that need no program."""
+    parallel: Annotated[int, Runtime] = Field(1, ge=1)
+    """Trainings, and then evaluations, at work at a time."""
     ask: str | None = None
     """Question shown in the closing line, as an example of asking the student."""
+
+    @model_validator(mode="after")
+    def _compares_two(self) -> Self:
+        if self.compared is not None and self.training.format in TEXT_FORMATS:
+            raise ValueError(
+                f"compared: the first student writes programs, but training.format is "
+                f"'{self.training.format}'"
+            )
+        return self

@@ -22,6 +22,7 @@ from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import (
     Exemplar,
     RowLoader,
+    Size,
     Split,
     Task,
     answers_equal_rounded,
@@ -44,6 +45,7 @@ __all__ = [
     "ProblemCounts",
     "Row",
     "RowLoader",
+    "Size",
     "Split",
     "Task",
     "answers_equal_rounded",
@@ -135,7 +137,7 @@ def iter_problems(
     count: int | None,
     split: Split = "train",
     seed: int = 0,
-    size: int | None = None,
+    size: Size = None,
     counts: ProblemCounts | None = None,
     fields: Mapping[str, str] | None = None,
 ) -> Iterator[Problem]:
@@ -174,7 +176,7 @@ def _all_problems(
     count: int | None,
     split: Split,
     seed: int,
-    size: int | None,
+    size: Size,
     fields: Mapping[str, str],
 ) -> Iterable[Problem]:
     if fields and not isinstance(task.load, RowLoader):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeGuard
+from typing import Literal, Protocol, TypeAlias, TypeGuard
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem, gold_answers
 from pad_ray.tasks.readings import read, read_words
 from pad_ray.tasks.rows import ID_FIELD, Row, read_rows
 
-Split = Literal["train", "test", "held_out"]
+Split = Literal["train", "test", "held_out", "longer", "distracted"]
+Size: TypeAlias = "int | range | None"
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,11 @@ class Generator(Protocol):
     """Makes `count` distinct problems; the same arguments give the same problems in order.
 
     `size` is the number of names (symbolic tasks), steps (arithmetic), rows, objects or records;
-    None is the task's default. Problems of one split never appear in another.
+    a range mixes its sizes evenly, None is the task's default. Problems of one split never appear
+    in another. Raises ConfigError for a split or a size that the task does not have.
     """
 
-    def __call__(
-        self, count: int, split: Split, seed: int, size: int | None
-    ) -> Iterable[Problem]: ...
+    def __call__(self, count: int, split: Split, seed: int, size: Size) -> Iterable[Problem]: ...
 
 
 @dataclass(frozen=True)

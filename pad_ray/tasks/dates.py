@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from pad_ray.base.records import Problem
 from pad_ray.tasks.answers import equal
-from pad_ray.tasks.base import Exemplar, Split, Task
+from pad_ray.tasks.base import Exemplar, Size, Split, Task
 from pad_ray.tasks.dates_questions import QUESTIONS
 from pad_ray.tasks.dates_stories import STORIES, code
 from pad_ray.tasks.generation import answer_program, choose_pair, draw_templates, write_program
@@ -50,7 +50,7 @@ def _draw(rng: random.Random, held_out: bool, size: int) -> Problem | None:
     )
 
 
-def generate_dates(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
+def generate_dates(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make date problems; "held_out" has a story or a question that is never trained on."""
     return draw_templates("dates", _draw, (), (1,), "", count, split, seed, size)
 

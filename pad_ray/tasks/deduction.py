@@ -11,7 +11,7 @@ from itertools import permutations
 from typing import NamedTuple, TypeAlias
 
 from pad_ray.base.records import Problem
-from pad_ray.tasks.base import Exemplar, Split, Task
+from pad_ray.tasks.base import Exemplar, Size, Split, Task
 from pad_ray.tasks.deduction_domains import DOMAINS, WORDINGS, Domain, Wording
 from pad_ray.tasks.generation import choose_pair, draw_templates, write_program
 from pad_ray.tasks.readings import read_words
@@ -133,7 +133,7 @@ def _draw(rng: random.Random, held_out: bool, size: int) -> Problem | None:
     )
 
 
-def generate_deduction(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
+def generate_deduction(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make deductions about `size` objects (3 to 7; None mixes 3, 5 and 7).
 
     "held_out" has objects or a wording of the clues that are never trained on.

@@ -9,7 +9,7 @@ from typing import Any
 
 from pad_ray.base.records import Problem
 from pad_ray.tasks.answers import equal
-from pad_ray.tasks.base import Exemplar, Split, Task
+from pad_ray.tasks.base import Exemplar, Size, Split, Task
 from pad_ray.tasks.extraction_domains import DOMAINS, REQUESTS, Domain, Fact, Request
 from pad_ray.tasks.generation import draw_templates, write_program
 from pad_ray.tasks.readings import read_words
@@ -116,7 +116,7 @@ def _question(domain: Domain, request: Request, text: str) -> str:
     return request.text.format(records=domain.plural, fields=fields, text=text)
 
 
-def generate_extraction(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
+def generate_extraction(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make texts of `size` records (1 to 6; None mixes 1 to 3), some with sentences beside them.
 
     The sentences of "held_out" are never trained on, nor are some of its records and requests.

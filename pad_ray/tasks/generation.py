@@ -9,10 +9,11 @@ from typing import Protocol, TypeVar
 
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
-from pad_ray.tasks.base import Split
+from pad_ray.tasks.base import Size, Split
 
 __all__ = [
     "answer_program",
+    "asked_sizes",
     "choose_pair",
     "draw_distinct",
     "draw_templates",
@@ -72,7 +73,7 @@ def draw_templates(
     count: int,
     split: Split,
     seed: int,
-    size: int | None,
+    size: Size,
 ) -> Iterator[Problem]:
     """Draw problems of a task with held-out templates; `draw` gets that, and the size in `of`.
 
@@ -80,19 +81,31 @@ def draw_templates(
     the task does not have.
     """
     if split not in ("train", "test", "held_out"):
-        raise ConfigError(f"split is {split!r}: use 'train', 'test' or 'held_out'")
-    if size is not None and size not in sizes:
-        raise ConfigError(
-            f"size is {size}: {task} takes {min(sizes)} to {max(sizes)} {of}, or none for a mixture"
-            if sizes
-            else f"size is {size}: {task} has no size, leave it out"
-        )
+        raise ConfigError(f"split is {split!r}: {task} has train, test, held_out")
+    asked = asked_sizes(task, size, sizes, of, mixture)
     held_out = split == "held_out"
     rng = random.Random(f"{task}|{split}|{seed}|{size}")
     return draw_distinct(
         count,
-        lambda: draw(rng, held_out, size or rng.choice(mixture)),
+        lambda: draw(rng, held_out, size if isinstance(size, int) else rng.choice(asked)),
         lambda problem: held_out or split_of(problem.question) == split,
+    )
+
+
+def asked_sizes(
+    task: str, size: Size, sizes: Sequence[int], of: str, default: Sequence[int]
+) -> Sequence[int]:
+    """Return the sizes that problems may have; ConfigError for one that the task does not have."""
+    if size is None:
+        return default
+    asked = [size] if isinstance(size, int) else list(size)
+    unknown = next((one for one in asked if one not in sizes), None)
+    if unknown is None and asked:
+        return asked
+    raise ConfigError(
+        f"size is {unknown}: {task} takes {min(sizes)} to {max(sizes)} {of}, or none for a mixture"
+        if sizes
+        else f"size is {unknown}: {task} has no size, leave it out"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -12,8 +12,19 @@ from pad_ray.base.config import Settings
 from pad_ray.base.fields import Input
 from pad_ray.base.records import Problem
 from pad_ray.base.storage import locate
-from pad_ray.tasks import ProblemCounts, Split, Task, get_task, iter_problems
+from pad_ray.tasks import ProblemCounts, Size, Split, Task, get_task, iter_problems
 from pad_ray.tasks.inputs import problem_input, task_input
+
+ProblemSize: TypeAlias = (
+    Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9][0-9]*-[1-9][0-9]*$")]
+)
+
+
+def _sizes(size: int | str | None) -> Size:
+    if not isinstance(size, str):
+        return size
+    low, _, high = size.partition("-")
+    return range(int(low), int(high) + 1)
 
 
 class ProblemSettings(Settings):
@@ -28,10 +39,11 @@ class ProblemSettings(Settings):
     count: int | None = Field(None, ge=1)
     """First problems of the file (default all), or how many to generate (default 1000)."""
     split: Split = "train"
-    """Part of a generated task: train, test, or held_out (templates never trained on)."""
-    size: int | None = Field(None, ge=1)
+    """Part of a generated task: train, test, held_out (templates never trained on); arithmetic has
+    longer (more steps) and distracted (irrelevant facts) too."""
+    size: ProblemSize | None = None
     """Names (symbolic tasks), steps (arithmetic), rows (tables), objects (deduction) or records
-    (extraction) of a generated problem; the task's default."""
+    (extraction) of a generated problem, one number or a mixture of '1-3'; the task's default."""
     seed: int = 0
     """Run seed: of generated problems and of every sample."""
 
@@ -50,7 +62,7 @@ class ProblemSettings(Settings):
             count=self.count,
             split=self.split,
             seed=self.seed,
-            size=self.size,
+            size=_sizes(self.size),
             counts=counts,
             fields=self.fields,
         )

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pad_ray.base.errors import ConfigError
 from pad_ray.base.records import Problem
 from pad_ray.tasks.answers import answer_sentence, equal
-from pad_ray.tasks.base import Exemplar, Split, Task, texts_equal
-from pad_ray.tasks.generation import draw_distinct, split_of
+from pad_ray.tasks.base import Exemplar, Size, Split, Task, texts_equal
+from pad_ray.tasks.generation import asked_sizes, draw_distinct, split_of
 from pad_ray.tasks.names import FIRST_NAMES, LAST_NAMES
 
 __all__ = ["COIN_FLIP", "LAST_LETTERS", "SYMBOLIC_TASKS"]
@@ -87,31 +87,25 @@ def _generate(
     count: int,
     split: Split,
     seed: int,
-    size: int | None,
+    size: Size,
 ) -> Iterator[Problem]:
     if split not in ("train", "test"):
-        raise ConfigError(
-            f"split is {split!r}: {task} has no story templates to hold out, use 'train' or 'test'"
-        )
-    size = DEFAULT_SIZE if size is None else size
-    if size not in SIZES:
-        raise ConfigError(
-            f"size is {size}: {task} takes {SIZES.start} to {SIZES.stop - 1} names a question"
-        )
-    rng = random.Random(f"{task}|{split}|{seed}|{size}")
+        raise ConfigError(f"split is {split!r}: {task} has train, test")
+    sizes = asked_sizes(task, size, SIZES, "names a question", [DEFAULT_SIZE])
+    rng = random.Random(f"{task}|{split}|{seed}|{DEFAULT_SIZE if size is None else size}")
     return draw_distinct(
-        count, lambda: make(rng, size), lambda problem: split_of(problem.question) == split
+        count,
+        lambda: make(rng, sizes[0] if len(sizes) == 1 else rng.choice(sizes)),
+        lambda problem: split_of(problem.question) == split,
     )
 
 
-def generate_coin_flip(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
+def generate_coin_flip(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make coin-flip problems of `size` different people (2 to 32, default 4)."""
     return _generate("coin_flip", _coin_flip, count, split, seed, size)
 
 
-def generate_last_letters(
-    count: int, split: Split, seed: int, size: int | None
-) -> Iterator[Problem]:
+def generate_last_letters(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make last-letter problems of `size` words (2 to 32, default 4), first and last names."""
     return _generate("last_letters", _last_letters, count, split, seed, size)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pad_ray.base.records import Problem
 from pad_ray.tasks.answers import equal
-from pad_ray.tasks.base import Exemplar, Split, Task
+from pad_ray.tasks.base import Exemplar, Size, Split, Task
 from pad_ray.tasks.generation import answer_program, choose_pair, draw_templates
 from pad_ray.tasks.tables_domains import DOMAINS, Domain, Row, draw_rows, written
 from pad_ray.tasks.tables_questions import QUESTIONS
@@ -70,7 +70,7 @@ def _draw(rng: random.Random, held_out: bool, size: int) -> Problem | None:
     )
 
 
-def generate_tables(count: int, split: Split, seed: int, size: int | None) -> Iterator[Problem]:
+def generate_tables(count: int, split: Split, seed: int, size: Size) -> Iterator[Problem]:
     """Make questions on tables of about `size` rows (2 to 8; None mixes 3 to 5).
 
     "held_out" has a kind of table or a kind of question that is never trained on.

@@ -62,7 +62,7 @@ class Found:
 
 @dataclass
 class Load:
-    """Questions of the demo's arithmetic, seen templates, with their answers."""
+    """Questions of the demo's arithmetic, of one or two steps, with their answers."""
 
     url: str
     more: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Load:
     def __post_init__(self) -> None:
         generate = get_task("arithmetic").generate
         assert generate is not None
-        self.problems = list(generate(400, "test", 7, None))
+        self.problems = list(generate(400, "test", 7, range(1, 3)))
 
     async def one(self, client: httpx2.AsyncClient, number: int, found: Found) -> None:
         problem = self.problems[number % len(self.problems)]

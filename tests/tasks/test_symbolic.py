@@ -106,7 +106,7 @@ def test_size_out_of_range_is_one_clear_line(task: Task, size: int) -> None:
 
 @SYMBOLIC
 def test_held_out_is_refused(task: Task) -> None:
-    with pytest.raises(ConfigError, match="no story templates to hold out"):
+    with pytest.raises(ConfigError, match=f"split is .held_out.: {task.name} has train, test$"):
         make(task, 1, "held_out", 0)
 
 

@@ -25,7 +25,8 @@ class AnalysisSettings(ProblemSettings, WaitSettings):
     count: int | None = Field(100, ge=1)
     """First problems of the file, or how many to generate."""
     split: Split = "test"
-    """Part of a generated task: train, test, or held_out (arithmetic's unseen templates)."""
+    """Part of a generated task: train, test, held_out (templates never trained on); arithmetic has
+    longer (more steps) and distracted (irrelevant facts) too."""
     samples: int = Field(8, ge=2)
     """Samples drawn for each problem."""
     temperature: float = Field(0.7, gt=0, le=5)

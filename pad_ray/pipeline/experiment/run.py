@@ -57,7 +57,7 @@ class Cell:
 def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     """Run the cells that are not complete; write the results and return them."""
     out = resolve(settings.out)
-    data = {kind: _synthesize(settings, kind, out) for kind in _kinds(settings.formats)}
+    data = {kind: _synthesize(settings, kind, out) for kind in teacher_kinds(settings.formats)}
     repairs = _inject(settings, data["program"], out) if "repair" in settings.formats else None
     augmented = _augment(settings, data.get("program", {}), out)
     cells = [
@@ -100,7 +100,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     return write_results(out, settings.title, answers, _data_counts(data))
 
 
-def _kinds(formats: Sequence[Format]) -> list[TeacherFormat]:
+def teacher_kinds(formats: Sequence[Format]) -> list[TeacherFormat]:
     """Return what a teacher must write; answers alone are taken from programs' rows."""
     kinds: list[TeacherFormat] = ["program"] if set(formats) - {"cot"} else []
     return [*kinds, "cot"] if "cot" in formats else kinds

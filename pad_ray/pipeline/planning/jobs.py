@@ -38,6 +38,11 @@ def read_job(path: Path) -> PlannedJob:
     fields = read_fields(path, "job")
     if "synthesis" in fields:
         pipeline = _parsed(PipelineSettings, path, fields)
+        if pipeline.compared is not None:
+            print(
+                "plan: of the student that writes programs; the one that it is compared with, and "
+                "its data, come on top"
+            )
         asked = tuple(pipeline.evaluation) * (2 if pipeline.baseline else 1)
         return PlannedJob("pipeline", tuple(pipeline.synthesis), pipeline.training, asked)
     if "teacher" in fields:
