@@ -27,6 +27,9 @@ from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.training.settings import Format, TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import train
 
+# What cluster/serve.yaml serves.
+_SERVED = "runs/demo/student"
+
 
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     """Run the stages that are not complete, write the report, and return the metrics."""
@@ -58,17 +61,25 @@ def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     student = _name_student(training[0].folder, out)
     question = settings.ask or "..."
     print(f"ask the student: {command('solve', '--student', student, question)}")
+    print(f"serve the student: serve run cluster/serve.yaml{_served_as(student)}")
     return metrics
 
 
 def _say_what_is_to_do(settings: PipelineSettings) -> None:
     students = 1 if settings.compared is None else 2
+    takes = "" if settings.takes is None else f"; this takes {settings.takes}"
     print(
         f"pipeline: {len(_synthesis_runs(settings))} syntheses, {students} "
         f"student{'s' if students > 1 else ''}, "
         f"{len(settings.evaluation)} problem sets, then {settings.out / 'report.html'}; what is "
-        "complete is skipped"
+        f"complete is skipped{takes}"
     )
+
+
+def _served_as(student: Path) -> str:
+    """Say what to change in the file that serves the demo's student, for another one."""
+    is_served = student == resolve(Path(_SERVED))
+    return "" if is_served else f", once its path there is {student}"
 
 
 def _name_student(folder: Path, out: Path) -> Path:

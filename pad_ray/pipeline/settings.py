@@ -36,8 +36,10 @@ class PipelineSettings(Settings):
     problems, those that both kinds of teacher solved, and answers the sets that need no program."""
     parallel: Annotated[int, Runtime] = Field(1, ge=1)
     """Trainings, and then evaluations, at work at a time."""
+    takes: Annotated[str | None, Runtime] = None
+    """How long all this takes, and on what, as you measured it: it is said before the start."""
     ask: str | None = None
-    """Question shown in the closing line, as an example of asking the student."""
+    """Question shown at the end, as an example of asking the student."""
 
     @model_validator(mode="after")
     def _compares_two(self) -> Self:

@@ -22,6 +22,7 @@ class ScratchSize:
 # Vocabularies are small on purpose: a word that is seen rarely is learned late, its pieces early.
 SCRATCH_SIZES: dict[str, ScratchSize] = {
     "tiny": ScratchSize("lfm2", 64, 2, 4, 640),
+    "mini": ScratchSize("lfm2", 64, 4, 2, 640),
     "small": ScratchSize("lfm2", 192, 4, 6, 640),
     "medium": ScratchSize("lfm2", 384, 6, 6, 2048),
     "t5-tiny": ScratchSize("t5", 64, 2, 4, 640),

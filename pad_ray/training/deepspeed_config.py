@@ -127,6 +127,11 @@ def _merged(config: Section, given: Section) -> Section:
 
 
 def _refuse_contradictions(settings: TrainingHyperparameters, given: Section) -> None:
+    if settings.optimizer == "muon" and "optimizer" in given:
+        raise ConfigError(
+            f"deepspeed: {settings.deepspeed}: it has an 'optimizer', and optimizer is 'muon'; "
+            "leave one of them out"
+        )
     flat = dict(_flat(given))
     for key, wanted, field in _decided(settings):
         if key in flat and flat[key] != wanted:

@@ -22,10 +22,12 @@ from transformers import get_scheduler
 from pad_ray.training.checkpoints import find_start, restore, save_checkpoint
 from pad_ray.training.data import Batch, micro_batches_of, plan_epoch
 from pad_ray.training.metrics import MetricsLog
+from pad_ray.training.muon import make_muon
 from pad_ray.training.objectives import Lesson, Objective, ObjectiveName, make_objective
 from pad_ray.training.settings import BatchSizes
 
 _PARTS = ("train", "validation", "general")
+_BETAS = (0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class LoopSettings:
     batch_size: int
     micro_batch_size: int
     steps: int
+    optimizer: str
     learning_rate: float
     weight_decay: float
     schedule: str
@@ -75,6 +78,8 @@ def train_worker(config: dict[str, Any]) -> None:
         torch.set_num_threads(settings.threads)
         # Without this DeepSpeed compiles a shared-memory operator, which needs a compiler.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        # And Muon's kernels would be compiled.
+        torch.compiler.set_stance("force_eager")
     torch.manual_seed(settings.seed)
     objective = make_objective(
         settings.objective, settings.student, settings.precision, Lesson(**settings.lesson)
@@ -137,10 +142,15 @@ class BatchPlan:
             self.epoch = epoch
         return self._batches[index]
 
-    def tokens(self, batch: Batch) -> tuple[int, int]:
-        """Return how many tokens, and how many target tokens, a global batch has."""
+    def tokens(self, batch: Batch) -> tuple[int, float]:
+        """Return how many tokens a global batch has, and what their losses weigh together.
+
+        Target tokens weigh 1, and of the others all but the first are predicted too.
+        """
         rows = [row for micro in batch for row in micro]
-        return sum(self.lengths[r] for r in rows), sum(self._target_lengths[r] for r in rows)
+        tokens, written = (sum(of[r] for r in rows) for of in (self.lengths, self._target_lengths))
+        weight = self._settings.lesson["source_weight"]
+        return tokens, written + weight * (tokens - written - len(rows))
 
 
 def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool) -> Any:
@@ -158,11 +168,7 @@ def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool
     }
     optimizer = None
     if "optimizer" not in config:
-        optimizer = torch.optim.AdamW(
-            _parameter_groups(model, settings.weight_decay),
-            lr=settings.learning_rate,
-            betas=(0.9, 0.95),
-        )
+        optimizer = _optimizer(model, settings)
     engine, *_ = deepspeed.initialize(
         model=model,
         model_parameters=model.parameters() if optimizer is None else None,
@@ -173,6 +179,13 @@ def _engine(model: torch.nn.Module, settings: LoopSettings, load_universal: bool
         dist_init_required=False,
     )
     return engine
+
+
+def _optimizer(model: torch.nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:
+    if settings.optimizer == "muon":
+        return make_muon(model, settings.learning_rate, settings.weight_decay, _BETAS)
+    groups = _parameter_groups(model, settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
 
 
 def _schedule(settings: LoopSettings, optimizer: torch.optim.Optimizer) -> Any:

@@ -32,13 +32,15 @@ class Objective(Protocol):
 class Lesson:
     """How a model is taught, beside its examples.
 
-    `dropout` is None for the model's own. `teacher` is a student's folder or hub id: with it the
+    `dropout` is None for the model's own. `source_weight` is the loss of a token that is read,
+    beside 1 for one that is written. `teacher` is a student's folder or hub id: with it the
     loss is `weight` parts of KL divergence from the teacher's `top_p` nucleus to the rest of cross
     entropy.
     """
 
     dropout: float | None = None
     label_smoothing: float = 0.0
+    source_weight: float = 0.0
     teacher: str | None = None
     weight: float = 0.5
     top_p: float = 0.95
@@ -51,7 +53,7 @@ def make_objective(name: ObjectiveName, source: str, precision: str, lesson: Les
     if name == "value":
         objective = Valuing(make_value_model(source, dtype=dtype), lesson.label_smoothing)
     elif lesson.teacher is None:
-        objective = LanguageModelling(load_student(source, dtype=dtype), lesson.label_smoothing)
+        objective = LanguageModelling(load_student(source, dtype=dtype), lesson)
     else:
         objective = Distilling(
             load_student(source, dtype=dtype), load_student(lesson.teacher, dtype=dtype), lesson
@@ -62,17 +64,33 @@ def make_objective(name: ObjectiveName, source: str, precision: str, lesson: Les
 
 
 class LanguageModelling:
-    """Negative log-likelihood of the target tokens; smoothed while the model is trained."""
+    """Negative log-likelihood of the target tokens.
 
-    def __init__(self, student: Student, label_smoothing: float = 0.0) -> None:
+    While the model is trained it is smoothed, and the source tokens count with their weight.
+    """
+
+    def __init__(self, student: Student, lesson: Lesson = Lesson()) -> None:
         self._student = student
-        self._smoothing = label_smoothing
+        self._lesson = lesson
         self.model: torch.nn.Module = student.model
 
     def loss_sum(self, engine: Any, rows: Rows) -> torch.Tensor:
         """Return the summed negative log-likelihood of the target tokens."""
         inputs, labels = collate(rows, self._student)
-        return self._likelihood(*self._predicted(engine, _placed(inputs, engine.device), labels))
+        placed = _placed(inputs, engine.device)
+        if self._lesson.source_weight and self.model.training:
+            return self._of_all(engine, placed, labels)
+        return self._likelihood(*self._predicted(engine, placed, labels))
+
+    def _of_all(
+        self, engine: Any, inputs: dict[str, torch.Tensor], labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the sum over all tokens, those of the source by their weight."""
+        every = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
+        logits, tokens = self._predicted(engine, inputs, every)
+        is_read = labels[:, 1:][every[:, 1:].to(labels.device) != -100].to(logits.device) == -100
+        weights = torch.where(is_read, self._lesson.source_weight, 1.0)
+        return (self._likelihood(logits, tokens, reduction="none") * weights).sum()
 
     def _predicted(
         self, model: Any, inputs: dict[str, torch.Tensor], labels: torch.Tensor
@@ -85,9 +103,11 @@ class LanguageModelling:
         is_target = labels != -100
         return logits[is_target].float(), labels[is_target]
 
-    def _likelihood(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        smoothing = self._smoothing if self.model.training else 0.0
-        return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+    def _likelihood(
+        self, logits: torch.Tensor, labels: torch.Tensor, reduction: str = "sum"
+    ) -> torch.Tensor:
+        smoothing = self._lesson.label_smoothing if self.model.training else 0.0
+        return cross_entropy(logits, labels, reduction=reduction, label_smoothing=smoothing)
 
 
 class Distilling(LanguageModelling):
@@ -97,9 +117,8 @@ class Distilling(LanguageModelling):
     """
 
     def __init__(self, student: Student, teacher: Student, lesson: Lesson) -> None:
-        super().__init__(student, lesson.label_smoothing)
+        super().__init__(student, lesson)
         self._teacher = teacher.model.requires_grad_(False).eval()
-        self._lesson = lesson
 
     def loss_sum(self, engine: Any, rows: Rows) -> torch.Tensor:
         """Return the weighted sum of both losses over the target tokens."""

@@ -269,6 +269,7 @@ def _loop_settings(
         batch_size=settings.batch_size,
         micro_batch_size=settings.micro_batch_size,
         steps=steps,
+        optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         schedule=settings.schedule,
@@ -285,6 +286,7 @@ def _lesson(settings: TrainingHyperparameters) -> Lesson:
     return Lesson(
         settings.dropout,
         settings.label_smoothing,
+        settings.source_weight,
         teacher_of(settings),
         settings.distill.weight,
         settings.distill.top_p,

@@ -48,7 +48,8 @@ class TrainingHyperparameters(WaitSettings):
     """How a student is fine-tuned, apart from data and place."""
 
     student: Annotated[str, Input(model_input, is_saved=True)] = "scratch:small"
-    """Hub id, folder, .gguf file or scratch:<size> (tiny, small, medium, t5-tiny, t5-small)."""
+    """Hub id, folder, .gguf file or scratch:<size> (tiny, mini, small, medium, t5-tiny,
+    t5-small)."""
     format: Format = "program"
     """What the student learns: to write programs, chains of thought that end in the answer, the
     answer alone, programs and repairs of broken ones (the paper's PaD with self-refinement; needs
@@ -71,18 +72,24 @@ class TrainingHyperparameters(WaitSettings):
     """Rows an optimizer step, over all workers."""
     micro_batch_size: int = Field(8, ge=1)
     """Rows of similar length in one forward pass; batch_size is a multiple of it."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW, or Muon for the matrices and AdamW for the rest: a student made from scratch learns
+    from far fewer tokens by it. It works on whole matrices, so it wants zero_stage 0."""
     learning_rate: float = Field(5e-4, gt=0)
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
     """Learning rate after the warm-up."""
     warmup_ratio: float = Field(0.05, ge=0, le=1)
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = Field(0.01, ge=0)
-    """AdamW's weight decay, on matrices only."""
+    """Weight decay, on matrices only."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Share of what each layer adds that is dropped in training; the model's own unless given."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of each target token's probability that is spread over all tokens in training."""
+    source_weight: float = Field(0.0, ge=0, le=1)
+    """Loss of a token that is read, beside 1 for one that is written: above 0 the student learns to
+    write questions too, which teaches a student made from scratch the language (decoder-only)."""
     distill: DistillSettings = DistillSettings()
     """Another student that teaches this one."""
     general: GeneralSettings = GeneralSettings()
@@ -150,6 +157,21 @@ class TrainingHyperparameters(WaitSettings):
     def _one_length(self) -> Self:
         if self.max_steps is not None and self.max_tokens is not None:
             raise ValueError("max_tokens: give it or max_steps, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_more_loss(self) -> Self:
+        if self.source_weight > 0 and self.distill.teacher is not None:
+            raise ValueError("source_weight: distill.teacher teaches what is written alone")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_matrices(self) -> Self:
+        if self.optimizer == "muon" and self.zero_stage > 0:
+            raise ValueError(
+                f"optimizer: 'muon' needs zero_stage 0, not {self.zero_stage}: the other stages "
+                "spread a matrix over the workers"
+            )
         return self
 
     @model_validator(mode="after")

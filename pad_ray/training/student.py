@@ -114,6 +114,10 @@ def make_prepared(settings: TrainingSettings, kinds: dict[Path, bool], initial: 
     """Return the tokenised rows and the place of the initial student."""
     train_rows, validation_rows = read_rows(settings, kinds)
     student = _initial_student(settings, [row.source + row.target for row in train_rows])
+    if settings.source_weight > 0 and student.is_encoder_decoder:
+        raise ConfigError(
+            f"source_weight: {settings.student} reads with an encoder, and writes no questions"
+        )
     examples: dict[str, Sequence[Example]] = {}
     counts: dict[str, dict[str, int]] = {}
     for part, part_rows in (("train", train_rows), ("validation", validation_rows)):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pad_ray.base.fields import Input, Runtime
 from pad_ray.base.storage import locate_all
@@ -35,6 +35,12 @@ class VerifierSettings(TrainingHyperparameters):
     """Task whose worked examples the student will be shown (states)."""
     few_shot: int = Field(0, ge=0)
     """How many of them stand before each question (states), as in the evaluation."""
+
+    @model_validator(mode="after")
+    def _writes_nothing(self) -> Self:
+        if self.source_weight > 0:
+            raise ValueError("source_weight: a verifier writes nothing")
+        return self
 
     @property
     def folders(self) -> list[Path]:

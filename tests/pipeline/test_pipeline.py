@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     },
     "evaluation": [{"task": "coin_flip", "count": 4, "max_new_tokens": 4}],
     "ask": "Is it heads?",
+    "takes": "two minutes",
 }
 
 
@@ -96,6 +97,9 @@ def test_a_pipeline_runs_every_stage_and_a_second_time_none(
         assert f"{job}: {folder} is complete; nothing to do" in shown
     assert files_of(out) == before
     assert f"solve --student {out / 'student'} 'Is it heads?'" in shown
+    serving = "serve the student: serve run cluster/serve.yaml"
+    assert f"{serving}, once its path there is {out / 'student'}" in shown
+    assert "; this takes two minutes" in shown
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_no_dropout_changes_nothing() -> None:
 
 def test_labels_are_smoothed_in_training_alone() -> None:
     made = student()
-    plain, smoothed = LanguageModelling(made), LanguageModelling(made, 0.2)
+    plain, smoothed = LanguageModelling(made), LanguageModelling(made, Lesson(label_smoothing=0.2))
     made.model.eval()
     assert smoothed.loss_sum(engine(made.model), ROWS) == plain.loss_sum(engine(made.model), ROWS)
     made.model.train()
@@ -156,3 +156,20 @@ def test_a_teacher_pulls_its_student_towards_itself() -> None:
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
     assert all(value.equal(frozen[name]) for name, value in teacher.model.state_dict().items())
+
+
+def test_what_is_read_counts_by_its_weight_in_training_alone() -> None:
+    made = student()
+    plain, weighted = LanguageModelling(made), LanguageModelling(made, Lesson(source_weight=0.25))
+    made.model.eval()
+    assert weighted.loss_sum(engine(made.model), ROWS) == plain.loss_sum(engine(made.model), ROWS)
+    made.model.train()
+    # The first token follows nothing, so it is never predicted.
+    read = {
+        "source": [ids[:1] for ids in ROWS["source"]],
+        "target": [ids[1:] for ids in ROWS["source"]],
+    }
+    questions = plain.loss_sum(engine(made.model), read).item()
+    programs = plain.loss_sum(engine(made.model), ROWS).item()
+    together = weighted.loss_sum(engine(made.model), ROWS).item()
+    assert together == pytest.approx(programs + 0.25 * questions, rel=1e-4)
