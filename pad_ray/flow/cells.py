@@ -15,10 +15,16 @@ from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
+Poll = Callable[[], tuple[int, str]]
 
 
-def in_parallel(title: str, calls: Mapping[str, Call], at_once: int) -> None:
+def in_parallel(
+    title: str, calls: Mapping[str, Call], at_once: int, within: tuple[int, Poll] | None = None
+) -> None:
     """Run named calls as Ray tasks; each skips by itself what it has already done.
+
+    Progress is shown by how many have ended; where a few are long, by what is done `within` them:
+    how much that is in all, and what polls it.
 
     A cell that fails by a mistake of the user's does not stop the others; at the end a `PadError`
     tells the first and how many there were. Any other error is raised at once.
@@ -32,7 +38,7 @@ def in_parallel(title: str, calls: Mapping[str, Call], at_once: int) -> None:
     def progress() -> tuple[int, str]:
         return ended, f"{len(failed)} failed" if failed else ", ".join(list(running.values())[:1])
 
-    with watch(title, len(calls), progress):
+    with watch(title, *(within or (len(calls), progress))):
         while waiting or running:
             while waiting and len(running) < at_once:
                 name, (function, arguments) = waiting.pop(0)

@@ -15,7 +15,7 @@ from pad_ray.base.config import resolve, validate, validate_with
 from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import against_first, check_baseline, print_gains
-from pad_ray.flow.cells import Call, in_parallel
+from pad_ray.flow.cells import Call, Poll, in_parallel
 from pad_ray.flow.stages import read_manifest, stage_folder, write_json
 from pad_ray.pipeline.experiment.run import teacher_kinds
 from pad_ray.pipeline.experiment.settings import suits
@@ -24,6 +24,7 @@ from pad_ray.pipeline.settings import PipelineSettings
 from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
+from pad_ray.training.metrics import last_metrics
 from pad_ray.training.settings import Format, TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import train
 
@@ -125,8 +126,24 @@ def _train(
     if settings.parallel == 1 or len(runs) == 1:
         return [StageResult(run.out, train(run)) for run in runs]
     calls: dict[str, Call] = {f"a student of {run.format}s": (train, (run,)) for run in runs}
-    in_parallel("train", calls, settings.parallel)
+    in_parallel("train", calls, settings.parallel, _steps_within(runs))
     return [StageResult(run.out, read_manifest(run.out)) for run in runs]
+
+
+def _steps_within(runs: Sequence[TrainingSettings]) -> tuple[int, Poll] | None:
+    """Return the steps of all trainings, where they are known beforehand, and what polls them."""
+    steps = [run.max_steps for run in runs if run.max_steps is not None]
+    if len(steps) < len(runs):
+        return None
+
+    def poll() -> tuple[int, str]:
+        shown = [last_metrics(run.out / "metrics.jsonl") for run in runs]
+        losses = "; ".join(
+            f"{run.format}: {told}" for run, (_, told) in zip(runs, shown, strict=True) if told
+        )
+        return sum(done for done, _ in shown), losses
+
+    return sum(steps), poll
 
 
 def _folders(synthesis: Sequence[StageResult], format: Format) -> tuple[list[Path], list[Path]]:

@@ -224,10 +224,12 @@ def _train_step(
     torch.distributed.all_reduce(loss_sum)
     position.tokens += tokens
     seconds = time.time() - position.started
+    # Without ZeRO DeepSpeed keeps none.
+    norm = engine.get_global_grad_norm()
     return {
         "loss": loss_sum.item() / total,
         "learning_rate": engine.get_lr()[0],
-        "gradient_norm": float(engine.get_global_grad_norm() or 0.0),
+        **({} if norm is None else {"gradient_norm": float(norm)}),
         "tokens_per_s": position.tokens / seconds,
         "seconds": seconds,
     }
