@@ -117,7 +117,7 @@ def test_variables_that_cannot_be_sent_are_named() -> None:
         assignments({"a b": 1})
 
 
-# -- PAL, ToRA, Qwen
+# -- PAL's interface
 
 
 def test_answers_of_many_programs(sandbox: Sandbox) -> None:

@@ -1,8 +1,11 @@
 """What other libraries plug in to have their programs run in a sandbox.
 
-- PAL, ToRA, Qwen: `PythonInterpreter` (texts in, answers out, many at once) and `Runtime`.
+Each is tested with the library named, but where it says otherwise.
+
+- `Runtime`: the interface of PAL's `GenericRuntime`, as Qwen-Agent's copy of it calls it.
+- `PythonInterpreter`: texts in, answers out, many at once; of no other project.
 - smolagents: `SmolagentsExecutor`, the `executor` of a CodeAgent.
-- LangChain: `python_tool`.
+- LangChain (`langchain-core`): `python_tool`.
 - TRL and verl: `ProgramReward`.
 
 The libraries themselves are imported when they are first needed. The sandbox stays its owner's to

@@ -1,4 +1,4 @@
-"""For LangChain and LangGraph: a tool that runs Python."""
+"""For LangChain: a tool that runs Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For code made for PAL's Python interpreter (Gao et al. 2022), or those of ToRA and Qwen."""
+"""Answers of programs as texts, and the interface of PAL's runtime (Gao et al. 2022)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOLUTION = "solution()"
 
 
 class PythonInterpreter:
-    """Programs' answers as texts, as the `PythonExecutor` of ToRA and Qwen2.5-Math gives them.
+    """Programs' answers as texts.
 
     The answer is what was printed (`answer_from_stdout`), the value of a variable
     (`answer_symbol`), or of an expression (`answer_expr`); where all are none, the value of the
@@ -55,7 +55,7 @@ class PythonInterpreter:
 
 
 class Runtime:
-    """Does what PAL's `GenericRuntime` does, which Qwen-Agent and lagent have taken over.
+    """Does what PAL's `GenericRuntime` does; tried by Qwen-Agent's copy of what calls that.
 
     Each `exec_code` starts afresh, with what was injected; `eval_code` runs the code again. Both
     raise ProgramFailed.
