@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from types import CodeType, ModuleType
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from pad_ray.sandbox.harmless import NAMESPACE_BUILTINS, is_harmless
 from pad_ray.sandbox.values import UnsupportedValue, to_wire
@@ -23,7 +23,12 @@ _EXECUTED_FRAMES = 1
 # Called by a frame of its own, so that a program finds as many above `solution` as when it calls
 # that itself at its end.
 _CALL = compile("solution()", "<call>", "eval")
+# Read past what a program's own classes answer.
 _TYPE_NAME = type.__dict__["__name__"].__get__
+_TRACEBACK = BaseException.__dict__["__traceback__"].__get__
+_SYNTAX = {
+    name: SyntaxError.__dict__[name].__get__ for name in "filename lineno offset msg".split()
+}
 _UNSAID = ("without exception set", "without setting an exception")
 
 
@@ -195,9 +200,10 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
 
 def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool = False) -> bytes:
     """Return the report's JSON; with `crowded`, raise what may be the neighbours' MemoryError."""
-    head = f'"status": "ok", "value": {outcome}'
     if isinstance(outcome, Failure):
         head = json.dumps(_describe(outcome, crowded))[1:-1]
+    else:
+        head = f'"status": "ok", "value": {outcome}'
     if printed is not None:
         with _tolerated(crowded):  # the program may have closed its output
             sys.stdout.flush()
@@ -220,16 +226,16 @@ def _tolerated(crowded: bool) -> Iterator[None]:
 
 def _describe(failure: Failure, crowded: bool) -> dict[str, Any]:
     error = failure.error
-    # Not type(error).__name__, which a program's own metaclass may answer.
-    kind = type(error) if not isinstance(error, ForbiddenImport) else ModuleNotFoundError
+    kind = type(error) if type(error) is not ForbiddenImport else ModuleNotFoundError
     message = "<exception str() failed>"
     with _tolerated(crowded):
-        message = _clean(str(error.msg if isinstance(error, SyntaxError) else error))
+        syntax = issubclass(type(error), SyntaxError)
+        message = _clean(str(_SYNTAX["msg"](error) if syntax else error))
     return {
         "status": failure.status,
         "error_type": _clean(_TYPE_NAME(kind)),
         "error_line": _line(error),
-        "error_offset": error.offset if _is_of_program(error) else None,
+        "error_offset": _whole(_SYNTAX["offset"](error)) if _is_of_program(error) else None,
         "message": message,
     }
 
@@ -238,15 +244,22 @@ def _clean(text: str) -> str:
     return text[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()[:MAX_MESSAGE]
 
 
-def _is_of_program(error: BaseException) -> TypeGuard[SyntaxError]:
-    return isinstance(error, SyntaxError) and error.filename == FILE_NAME
+def _is_of_program(error: BaseException) -> bool:
+    if not issubclass(type(error), SyntaxError):
+        return False
+    name = _SYNTAX["filename"](error)
+    return type(name) is str and name == FILE_NAME
 
 
 def _line(error: BaseException) -> int | None:
-    line = error.lineno if _is_of_program(error) else None
-    trace = error.__traceback__
+    line = _SYNTAX["lineno"](error) if _is_of_program(error) else None
+    trace = _TRACEBACK(error)
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == FILE_NAME:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return line if type(line) is int else None
+    return _whole(line)
+
+
+def _whole(number: object) -> int | None:
+    return number if type(number) is int else None

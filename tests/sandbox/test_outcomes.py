@@ -108,6 +108,37 @@ def test_exceptions_are_errors(run_one: RunOne, program: str, error_type: str) -
     assert (outcome.status, outcome.error_type) == ("error", error_type)
 
 
+@pytest.mark.parametrize(
+    ("program", "error_type"),
+    [
+        ("e = 1\nfor _ in range(2000): e = ValueError(e)\nraise e", "ValueError"),
+        ("e = 1\nfor _ in range(3000): e = [e]\nraise ValueError(e)", "ValueError"),
+        *(
+            (f"class E({base}):\n    {name} = property(lambda self: 1 / 0)\nraise E('a')", "E")
+            for base, name in (
+                ("Exception", "__traceback__"),
+                ("Exception", "__class__"),
+                ("SyntaxError", "filename"),
+                ("SyntaxError", "lineno"),
+            )
+        ),
+        ("class E(Exception):\n    def __repr__(self): return 1 / 0\nraise E", "E"),
+        ("class E(Exception):\n    def __str__(self): return 1 / 0\nraise E", "E"),
+        (
+            "class M(type):\n    __name__ = property(lambda kind: 7)\n"
+            "class E(Exception, metaclass=M): pass\nraise E",
+            "E",
+        ),
+        ("class E(Exception):\n    def __repr__(self): raise SystemExit\nraise E([E()])", "E"),
+    ],
+)
+def test_an_exception_that_cannot_be_shown_is_an_error_still(
+    sandbox: Sandbox, program: str, error_type: str
+) -> None:
+    for outcome in sandbox.run([program, program, "import operator\n" + program]):
+        assert (outcome.status, outcome.error_type) == ("error", error_type), outcome
+
+
 def test_a_message_is_capped(run_one: RunOne) -> None:
     outcome = run_one("def solution():\n    raise ValueError('\\ud800' + '\u00e9' * 10**6)")
     assert outcome.status == "error"
