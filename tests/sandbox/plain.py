@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import random
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +46,7 @@ _LAYOUTS = (
     "def solution():\n    return 'caf\u00e9 \u4f60 \U0001f600'\n",
     "def solution():\n    \u5408\u8ba1 = 5\n    return \u5408\u8ba1 + \ufb01n\n",
 )
+_PLAIN_BYTES = 1 << 30
 _UNIT = "\x1e"  # parts what the footer prints from what the program did
 # Below the program, in its own module: the plain way to ask for its answer.
 _FOOTER = """
@@ -56,7 +59,7 @@ else:
 
 
 class Told(NamedTuple):
-    """What became of a program: `kind` is ok, error or invalid; the others as an Outcome's."""
+    """What became of a program: `kind` as an Outcome's status, and the others as its fields."""
 
     kind: str
     value: str | None = None
@@ -93,12 +96,22 @@ def plain(program: str, folder: Path) -> Told:
         capture_output=True,
         encoding="utf-8",
         errors="backslashreplace",
+        preexec_fn=_bound,
     )
+    # After a KeyboardInterrupt, which is told as others are, Python ends itself by a SIGINT.
+    if ran.returncode < 0 and ran.returncode != -signal.SIGINT:
+        name = signal.Signals(-ran.returncode).name
+        return Told("crashed", None, name, f"the program's process died of {name}")
     _, unit, answer = ran.stdout.rpartition(_UNIT)
     if unit:
         return _answered(answer.removesuffix("\n"))
     lines = program.count("\n") + program.replace("\r\n", "").count("\r") + 1
     return _failed(ran, str(path), lines if footer else None)
+
+
+def _bound() -> None:
+    # CPython 3.13.0 counts no calls of some functions, and lets them recur through all memory.
+    resource.setrlimit(resource.RLIMIT_AS, (_PLAIN_BYTES, _PLAIN_BYTES))
 
 
 def _answered(answer: str) -> Told:
