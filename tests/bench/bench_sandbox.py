@@ -121,7 +121,8 @@ def test_share_proved_harmless(verified: list[tuple[str, object]]) -> None:
     proved = [is_harmless(compile(text, "<program>", "exec")) for text, _ in verified]
     share = statistics.mean(proved)
     verdict = _met([share], HARMLESS_GOAL)
-    print(f"\nproved harmless: {share:.1%} of {len(proved)} (goal {HARMLESS_GOAL:.0%}: {verdict})")
+    counted = f"{sum(proved):,} of {len(proved):,} ({share:.2%})"
+    print(f"\nproved harmless: {counted}, goal {HARMLESS_GOAL:.0%}: {verdict}")
 
 
 def test_two_zygotes_on_two_cores(verified: list[tuple[str, object]]) -> None:
