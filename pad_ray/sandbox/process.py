@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -73,11 +74,9 @@ class Zygote:
                 f"the sandbox needs Linux, not {sys.platform}: run it in a container"
             )
         self._silence_s = longest_silence(calling.limits)
-        self._process = _spawn(calling)
+        self._process, self._requests = _spawn(calling)
         # A forgotten Popen keeps itself and its pipes alive, and so the process.
-        self._finalizer = weakref.finalize(self, _end, self._process)
-        assert self._process.stdin is not None
-        os.set_blocking(self._process.stdin.fileno(), False)
+        self._finalizer = weakref.finalize(self, _end, self._process, self._requests)
         self.layers = self._greeting()
 
     @property
@@ -91,12 +90,11 @@ class Zygote:
         Raises ZygoteDied, and SandboxError where the machine lets no program start; the zygote is
         of no more use then, nor is it when not all replies were taken.
         """
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         missing = set(range(len(programs)))
         try:
             wait = until(time.monotonic() + _GRACE_S)
-            write_frame(self._process.stdin.fileno(), pack_programs(programs), wait)
+            write_frame(self._requests.fileno(), pack_programs(programs), wait, self._send)
             while missing:
                 wait = until(time.monotonic() + self._silence_s)
                 body = read_frame(self._process.stdout.fileno(), wait)
@@ -120,7 +118,11 @@ class Zygote:
     def abandon(self) -> None:
         """Close this process's ends of the pipes, for a forked copy of the owner."""
         self._finalizer.detach()
-        _close(self._process)
+        _close(self._process, self._requests)
+
+    def _send(self, _: int, data: bytes | memoryview) -> int:
+        # Whatever the owner does with SIGPIPE, it must not end by a zygote that died.
+        return self._requests.send(data, socket.MSG_NOSIGNAL)
 
     def _greeting(self) -> dict[str, bool]:
         assert self._process.stdout is not None
@@ -156,8 +158,8 @@ def longest_silence(limits: Limits) -> float:
     return 2 * STRETCH * (limits.wall_s + _FRAME_S) + _GRACE_S
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    _close(process)
+def _end(process: subprocess.Popen[bytes], requests: socket.socket) -> None:
+    _close(process, requests)
     try:
         process.wait(_END_S)
     except subprocess.TimeoutExpired:
@@ -168,13 +170,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stdout, process.stderr):
+def _close(process: subprocess.Popen[bytes], requests: socket.socket) -> None:
+    for stream in (requests, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
 
 
-def _spawn(calling: Calling) -> subprocess.Popen[bytes]:
+def _spawn(calling: Calling) -> tuple[subprocess.Popen[bytes], socket.socket]:
     limits, modules = calling.limits, calling.modules
     # What the standard library lies in, the zygote knows itself.
     paths = [path for path in sys.path if path.endswith("-packages")] if modules else []
@@ -196,15 +198,28 @@ def _spawn(calling: Calling) -> subprocess.Popen[bytes]:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     command = [sys.executable, "-s", "-S", "-B", "-c", _BOOT, str(package), settings_json]
     try:
-        return subprocess.Popen(
-            command,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-        )
+        requests, theirs = socket.socketpair()
+        with theirs:
+            requests.setblocking(False)
+            try:
+                return _started(command, theirs.fileno(), environment), requests
+            except BaseException:
+                requests.close()
+                raise
     except OSError as error:
         raise SandboxError(f"the sandbox's zygote did not start: {error}") from error
+
+
+def _started(
+    command: list[str], requests: int, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        bufsize=0,
+        stdin=requests,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        env=environment,
+        start_new_session=True,
+    )

@@ -23,6 +23,8 @@ FRAMED, UNFRAMED, TIMED_OUT, OVERFLOWED, NOT_RUN = range(5)
 
 # Returns once a descriptor is ready for an event of `poll`, or raises.
 Wait: TypeAlias = Callable[[int, int], None]
+# Does as os.write.
+Write: TypeAlias = Callable[[int, memoryview], int]
 
 
 class Reply(NamedTuple):
@@ -56,13 +58,13 @@ def poll_once(fd: int, event: int, seconds: float) -> bool:
     return bool(poller.poll(max(0.0, seconds) * 1e3))
 
 
-def write_all(fd: int, data: bytes, wait: Wait | None = None) -> None:
+def write_all(fd: int, data: bytes, wait: Wait | None = None, write: Write = os.write) -> None:
     """Write all of `data`; a descriptor that does not block needs a `wait`."""
     view = memoryview(data)
     while view:
         if wait is not None:
             wait(fd, select.POLLOUT)
-        view = view[os.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def read_exact(fd: int, size: int, wait: Wait) -> bytes:
@@ -77,9 +79,9 @@ def read_exact(fd: int, size: int, wait: Wait) -> bytes:
     return bytes(data)
 
 
-def write_frame(fd: int, body: bytes | bytearray, wait: Wait) -> None:
+def write_frame(fd: int, body: bytes | bytearray, wait: Wait, write: Write = os.write) -> None:
     """Write a length and `body`."""
-    write_all(fd, _LENGTH.pack(len(body)) + body, wait)
+    write_all(fd, _LENGTH.pack(len(body)) + body, wait, write)
 
 
 def read_frame(fd: int, wait: Wait) -> bytes:

@@ -74,6 +74,18 @@ def test_an_idle_zygote_that_was_killed_is_replaced() -> None:
         assert [outcome.value for outcome in sandbox.run([GOOD, GOOD])] == [42, 42]
 
 
+def test_a_dead_zygote_ends_no_owner_that_leaves_sigpipe_to_the_system() -> None:
+    code = (
+        "import os, signal\nfrom pad_ray.sandbox import Sandbox\n"
+        "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+        "with Sandbox() as sandbox:\n"
+        "    os.kill(sandbox.zygote_pids[0], signal.SIGKILL)\n"
+        "    os.waitid(os.P_PID, sandbox.zygote_pids[0], os.WEXITED | os.WNOWAIT)\n"
+        "    print(sandbox.run(['def solution():\\n    return 42'])[0].value)\n"
+    )
+    assert script(code).communicate(timeout=100)[0] == "42\n"
+
+
 def test_a_zygote_killed_under_a_program_runs_it_again_and_mixes_no_results() -> None:
     program = "import time\ndef solution():\n    time.sleep(1.5)\n    return 'slow'"
     with Sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
