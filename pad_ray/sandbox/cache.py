@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from pad_ray.sandbox.executor import Sandbox
-from pad_ray.sandbox.locks import ForkSafeLock
+from pad_ray.sandbox.locks import SafeLock
 from pad_ray.sandbox.outcome import Outcome
 
 _MOST_KEPT = 20_000
@@ -23,21 +23,22 @@ class OutcomeCache:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._lock = ForkSafeLock()
+        self._lock = SafeLock()
         self._kept: OrderedDict[str, Outcome] = OrderedDict()
 
     def run(self, programs: Sequence[str]) -> list[Outcome]:
         """Return an outcome each, in order; raises what `Sandbox.run` raises."""
         keys = [program.rstrip("\n") for program in programs]
-        with self._lock:
-            found = {key: self._kept[key] for key in keys if key in self._kept}
+        with self._lock.held:
+            found = {key: kept for key in keys if (kept := self._kept.get(key)) is not None}
         fresh = {k: p for k, p in zip(keys, programs, strict=True) if k not in found}
         found |= zip(fresh, self._sandbox.run(fresh.values()), strict=True)
-        with self._lock:
+        with self._lock.held:
             for key, outcome in found.items():
                 if len(repr(outcome.value)) <= _LONGEST_VALUE:
+                    # In one step each: a signal handler may drop it in between.
+                    self._kept.pop(key, None)
                     self._kept[key] = outcome
-                    self._kept.move_to_end(key)
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         return [found[key] for key in keys]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from pad_ray.sandbox.limits import Limits
-from pad_ray.sandbox.locks import ForkSafeLock
+from pad_ray.sandbox.locks import SafeLock
 from pad_ray.sandbox.modules import FURTHER_MODULES, FURTHER_NAMES
 from pad_ray.sandbox.outcome import Outcome
 from pad_ray.sandbox.pool import Pool
@@ -48,7 +48,7 @@ class Sandbox:
         self._modules = tuple(modules)
         self._share = share
         self._pools: dict[tuple[str, ...], Pool] = {}
-        self._pools_lock = ForkSafeLock()
+        self._pools_lock = SafeLock()
         try:
             self.layers = self._pool(()).start()
         except BaseException:
@@ -78,7 +78,7 @@ class Sandbox:
     @property
     def zygote_pids(self) -> list[int]:
         """The process ids of the living zygotes, those with further modules last."""
-        with self._pools_lock:
+        with self._pools_lock.held:
             pools = sorted(self._pools.items(), key=lambda item: len(item[0]))
         pids = [place.pid for _, pool in pools for place in pool.places]
         return [pid for pid in pids if pid is not None]
@@ -86,7 +86,7 @@ class Sandbox:
     def close(self) -> None:
         """End the zygotes. Programs in flight in other threads end first."""
         self._closed = True
-        with self._pools_lock:
+        with self._pools_lock.held:
             pools = list(self._pools.values())
         for pool in pools:
             pool.close()
@@ -110,13 +110,15 @@ class Sandbox:
         return FURTHER_MODULES if _imports_further(text) else ()
 
     def _pool(self, modules: tuple[str, ...]) -> Pool:
-        with self._pools_lock:
+        with self._pools_lock.held:
             if self._closed:
                 raise SandboxError("the sandbox is closed")
-            if modules not in self._pools:
+            pool = self._pools.get(modules)
+            if pool is None:
                 calling = Calling(self.limits, modules, self._share)
-                self._pools[modules] = Pool(calling, self._zygotes)
-            return self._pools[modules]
+                # A signal handler may have come before.
+                pool = self._pools.setdefault(modules, Pool(calling, self._zygotes))
+            return pool
 
 
 def _imports_further(text: bytes) -> bool:

@@ -1,50 +1,33 @@
-"""A lock that a forked copy of the process finds free."""
+"""A lock that forks, interrupts and signal handlers leave usable."""
 
 from __future__ import annotations
 
 import os
-from threading import Lock
-from types import TracebackType
+from threading import RLock
 from weakref import WeakSet
 
 
-class ForkSafeLock:
-    """A lock as `threading.Lock`, but free in a forked copy, where who held it does not exist.
+class SafeLock:
+    """A lock to be taken by `with lock.held:`, and in no other way.
 
-    What it guards must be fit for a copy that was made in the middle of a change.
+    It is free in a forked copy of the process, where who held it does not exist. It is free again
+    after an interrupt, which Python lets arrive anywhere but between a `with` and the entry to a
+    lock of the interpreter's own. The thread that holds it takes it once more, as a signal handler
+    that runs in its midst must. So what it guards must be fit for a copy that was made in the
+    middle of a change, and for one more visit there.
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self.held = RLock()
         _all.add(self)
 
-    def acquire(self, blocking: bool = True) -> bool:
-        """Do as Lock.acquire."""
-        return self._lock.acquire(blocking)
 
-    def release(self) -> None:
-        """Do as Lock.release; nothing where this thread was copied while it held the lock."""
-        if self._lock.locked():
-            self._lock.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-_all: WeakSet[ForkSafeLock] = WeakSet()
+_all: WeakSet[SafeLock] = WeakSet()
 
 
 def _renew() -> None:
     for lock in list(_all):
-        lock._lock = Lock()
+        lock.held = RLock()
 
 
 os.register_at_fork(after_in_child=_renew)
