@@ -38,6 +38,10 @@ class Weights(Settings):
     execution: float = Field(1.0, ge=0)
     """Of the penalties of the program so far; what raises is cut whatever the weight above 0."""
 
+    def for_texts(self) -> Weights:
+        """Return the same without those that judge programs alone."""
+        return self.model_copy(update=dict.fromkeys(READERS, 0.0))
+
     def scorers(self) -> tuple[str, ...]:
         """Return the scorers that are asked."""
         return tuple(name for name in SCORERS if getattr(self, name) > 0)

@@ -18,7 +18,7 @@ from pad_ray.evaluation.several import against_first, check_baseline, print_gain
 from pad_ray.flow.cells import Call, Poll, in_parallel
 from pad_ray.flow.stages import read_manifest, stage_folder, write_json
 from pad_ray.pipeline.experiment.run import teacher_kinds
-from pad_ray.pipeline.experiment.settings import suits
+from pad_ray.pipeline.experiment.settings import suited, suits
 from pad_ray.pipeline.report import StageResult, write_report
 from pad_ray.pipeline.settings import PipelineSettings
 from pad_ray.students.card import TEXT_FORMATS
@@ -170,10 +170,11 @@ def _evaluate(
 ) -> list[StageResult]:
     """Return all that the student answered, then what the one that it is compared with did."""
     asked = [
-        _asked("evaluation", run, str(result.folder), out)
+        _asked("evaluation", suited(format, run), str(result.folder), out)
         for result in training
+        for format in [result.manifest["config"]["format"]]
         for run in settings.evaluation
-        if suits(result.manifest["config"]["format"], {}, run)
+        if suits(format, {}, run)
     ]
     if settings.parallel == 1:
         return [_answered_by(run) for run in asked]

@@ -11,12 +11,13 @@ import pytest
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, PadError
+from pad_ray.decoding.settings import check_text_search
 from pad_ray.evaluation.settings import EvaluationRun
 from pad_ray.flow.stages import MANIFEST
 from pad_ray.pipeline.experiment.report import reached, told
 from pad_ray.pipeline.experiment.results import Group, Outcome, pairs
 from pad_ray.pipeline.experiment.run import run_experiment
-from pad_ray.pipeline.experiment.settings import ExperimentSettings, Format, suits
+from pad_ray.pipeline.experiment.settings import ExperimentSettings, Format, suited, suits
 
 TINY: dict[str, Any] = {
     "synthesis": [
@@ -144,17 +145,27 @@ def outcome(right: list[list[int]], **axes: Any) -> Outcome:
 
 def test_strategies_are_asked_of_students_that_can_follow_them() -> None:
     run = validate(EvaluationRun, TINY["evaluation"][0])
-    suited = {
+    able = {
         strategy: [
             format for format in get_args(Format) if suits(format, {"strategy": strategy}, run)
         ]
         for strategy in ("vote", "stepwise", "hierarchical")
     }
-    assert suited == {
+    assert able == {
         "vote": ["program", "cot", "answer", "repair", "hierarchical"],
         "stepwise": ["program", "repair", "hierarchical"],
         "hierarchical": ["hierarchical"],
     }
+
+
+@pytest.mark.parametrize("format", get_args(Format))
+def test_what_judges_programs_weighs_no_text(format: Format) -> None:
+    given = TINY["evaluation"][0] | {"strategy": "vote", "weights": {"grounding": 1, "logprob": 2}}
+    run = suited(format, validate(EvaluationRun, given))
+    is_text = format in ("cot", "answer")
+    assert run.weights.grounding == (0 if is_text else 1) and run.weights.logprob == 2
+    if is_text:
+        check_text_search(run)
 
 
 def test_pairs_differ_in_one_thing_on_the_same_problems() -> None:

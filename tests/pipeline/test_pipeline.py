@@ -40,7 +40,7 @@ COMPARED: dict[str, Any] = {
     "evaluation": [
         {"task": "arithmetic", "size": 1, "count": 4, "max_new_tokens": 4},
         {"task": "arithmetic", "split": "held_out", "size": 1, "count": 4, "max_new_tokens": 4,
-         "strategy": "vote", "n": 2},
+         "strategy": "vote", "n": 2, "weights": {"grounding": 1}},
         {"task": "arithmetic", "split": "held_out", "size": 1, "count": 4, "max_new_tokens": 4,
          "strategy": "stepwise"},
     ],

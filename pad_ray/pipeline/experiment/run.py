@@ -25,6 +25,7 @@ from pad_ray.pipeline.experiment.settings import (
     Format,
     changed_evaluation,
     changed_training,
+    suited,
     suits,
 )
 from pad_ray.synthesis.augmentation.run import augment
@@ -80,7 +81,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         if runs:
             in_parallel("train", runs, settings.parallel)
     asked = {
-        (cell, strategy, number): _asked(settings, run.out, strategy, number, cell.seed)
+        (cell, strategy, number): _asked(settings, run.out, strategy, number, cell)
         for cell, run in trainings.items()
         for strategy in settings.strategies
         for number in range(len(settings.evaluation))
@@ -191,12 +192,11 @@ def _training(
 
 
 def _asked(
-    settings: ExperimentSettings, student: Path, strategy: str, number: int, seed: int
+    settings: ExperimentSettings, student: Path, strategy: str, number: int, cell: Cell
 ) -> EvaluationSettings:
-    changes = settings.strategies[strategy] | {"search_seed": seed}
-    return _evaluation_of(
-        settings, student, changed_evaluation(settings.evaluation[number], changes)
-    )
+    changes = settings.strategies[strategy] | {"search_seed": cell.seed}
+    run = changed_evaluation(settings.evaluation[number], changes)
+    return _evaluation_of(settings, student, suited(cell.format, run))
 
 
 def _evaluation_of(
@@ -214,7 +214,7 @@ def _weighed(
     if settings.weighing is None:
         return {}
     return {
-        cell: _evaluation_of(settings, run.out, settings.weighing)
+        cell: _evaluation_of(settings, run.out, suited(cell.format, settings.weighing))
         for cell, run in trainings.items()
         if cell.variant in members
     }

@@ -163,6 +163,16 @@ def suits(format: Format, changes: dict[str, Any], run: EvaluationRun) -> bool:
     return format not in TEXT_FORMATS or strategy in TEXT_STRATEGIES
 
 
+def suited(format: Format, run: EvaluationRun) -> EvaluationRun:
+    """Return an evaluation as a student of that format can be asked it.
+
+    What judges programs does not weigh what is written in words.
+    """
+    if format not in TEXT_FORMATS:
+        return run
+    return run.model_copy(update={"weights": run.weights.for_texts()})
+
+
 def changed_training(
     base: TrainingHyperparameters, changes: dict[str, Any]
 ) -> TrainingHyperparameters:
