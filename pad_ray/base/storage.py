@@ -42,6 +42,7 @@ __all__ = [
 _URL = re.compile(r"(s3|gs|hf):/+(.*)", re.DOTALL)
 
 _HUB = "hf"
+_DATA_SETS = "hf://datasets/"
 
 
 def is_remote(path: Path) -> bool:
@@ -86,9 +87,10 @@ def locate(path: Path) -> Path:
         raise ConfigError(f"{url}: the storage cannot be reached: {reason}") from error
     if not there:
         if is_on_hub(path):
+            data_set = "" if url.startswith(_DATA_SETS) else f" (a data set's: {_DATA_SETS}NAME)"
             raise ConfigError(
-                f"{url}: there is no such file on the Hub, or it may not be read; a private one "
-                "needs a token in HF_TOKEN"
+                f"{url}: there is no such file on the Hub{data_set}, or it may not be read; "
+                "a private one needs a token in HF_TOKEN"
             )
         # s3fs would make one where a folder is made.
         raise ConfigError(f"{url}: there is no such bucket, or it may not be listed")

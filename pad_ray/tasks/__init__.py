@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from types import ModuleType
 
 from pad_ray.base.errors import ConfigError, DataError
 from pad_ray.base.records import Problem
+from pad_ray.base.storage import is_remote
 from pad_ray.tasks.answers import answer_key, equal, numbers_equal
 from pad_ray.tasks.arithmetic import ARITHMETIC
 from pad_ray.tasks.base import (
@@ -59,6 +61,10 @@ __all__ = [
 ]
 
 _ROW_FILES = {".bz2", ".gz", ".json", ".jsonl", ".parquet", ".xz", ".zst"}
+_DATA_SET = re.compile(
+    r"(?P<name>\w[\w.-]*/\w[\w.-]*)"
+    r"|(?:https?:/+(?:www\.)?huggingface\.co/)?datasets/(?P<told>\w[\w.-]*/\w[\w.-]*)(?:/.*)?"
+)
 _MOST_LOOKED_AT = 100
 _MOST_SHOWN = 10
 
@@ -195,11 +201,25 @@ def _all_problems(
 
 def _no_file(path: Path) -> str:
     if not path.is_dir():
-        return f"{path}: no such file"
+        name = _data_set_of(path)
+        hub = f"; of a data set on the Hub give hf://datasets/{name}/FILE" if name else ""
+        return f"{path}: no such file{hub}"
     files = (file for file in path.rglob("*") if file.suffix in _ROW_FILES)
     found = sorted(str(file).removeprefix(f"{path}/") for file in islice(files, _MOST_LOOKED_AT))
     several = ", ".join(found[:_MOST_SHOWN])
     return f"{path}: is a folder; name one of its files" + (f": {several}" if found else "")
+
+
+def _data_set_of(path: Path) -> str | None:
+    """Return the name of the data set on the Hub that a file which is not there may stand for."""
+    if is_remote(path) or not path.absolute().is_relative_to(Path.cwd()):
+        return None
+    given = path.absolute().relative_to(Path.cwd())
+    found = _DATA_SET.fullmatch(given.as_posix())
+    # A name in a folder that is there, or one that ends as files do, was meant for a file.
+    if found is None or (found["name"] and (given.parent.is_dir() or given.suffix in _ROW_FILES)):
+        return None
+    return found["name"] or found["told"]
 
 
 def load_problems(

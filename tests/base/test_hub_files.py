@@ -72,6 +72,44 @@ def test_a_local_folder_names_its_files_too(tmp_path: Path) -> None:
         ProblemSettings(task="jsonl", problems=tmp_path).load()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "owner/name",
+        "datasets/owner/name",
+        "https://huggingface.co/datasets/owner/name",
+        "https://huggingface.co/datasets/owner/name/blob/main/train.jsonl",
+    ],
+)
+def test_a_data_sets_bare_name_is_told_its_path(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = r"name.*: no such file; of a data set on the Hub give hf://datasets/owner/name/FILE$"
+    with pytest.raises(DataError, match=said):
+        ProblemSettings(task="jsonl", problems=Path(given)).load()
+
+
+@pytest.mark.parametrize(
+    "given", ["there/name", "owner/name.jsonl", "owner/a/b", "name", "../a/b", "/a/b"]
+)
+def test_what_was_meant_for_a_local_file_is_told_of_no_hub(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r": no such file$"):
+        ProblemSettings(task="jsonl", problems=Path(given)).load()
+
+
+def test_a_data_sets_path_without_its_kind_is_told_the_kind(hub: HubFiles) -> None:
+    said = (
+        r"^hf://owner/name: there is no such file on the Hub \(a data set's: hf://datasets/NAME\)"
+    )
+    with pytest.raises(ConfigError, match=said):
+        locate(Path("hf://owner/name"))
+
+
 def test_what_is_not_on_the_hub_is_one_line(hub: HubFiles) -> None:
     with pytest.raises(ConfigError, match=r"hf://datasets/owner/other/a: there is no such file"):
         locate(Path("hf://datasets/owner/other/a"))
