@@ -43,7 +43,8 @@ _END = re.compile(
 )
 # What stands around code and is no part of it.
 _MARKS = re.compile(
-    r"<\|python_tag\|>|</?(?:code|python|answer|solution|response|program|output|execute|result"
+    r"<\|python_(?:tag|start|end)\|>|<!\[CDATA\[|\]\]>(?=\s*</)"
+    r"|</?(?:code|python|answer|solution|response|program|output|execute|result"
     r"|final|final_answer|tool_code)>|<(?:code|pre)(?:\s+[\w-]+=[\"'][^\"'<>\n]*[\"'])+>|\[/?PYTHON\]|<\|(?:im_start|assistant|message|start|channel)"
     r"\|>(?:assistant|final)?|</?(?:tool_call|function_call|(?:execute|run)_\w+|ipython|py)>"
     r"|<\|start_header_id\|>\w*<\|end_header_id\|>",
@@ -260,7 +261,7 @@ def _before_fence(line: str) -> str | None:
     """Return the code of a line that a fence ends, or None if none does."""
     line = line.rstrip()
     code = line.rstrip("`")
-    if len(line) - len(code) < 3 or not code.strip():
+    if len(line) - len(code) < 3 or not code.strip() or "```" in code:
         return None
     # Behind an open quote the marks stand inside a text.
     return None if re.search("[\"']", without_texts(code)) else code.rstrip()

@@ -58,7 +58,10 @@ _CORRECTS = re.compile(
 )
 _SAYS_CODE = re.compile(r"\bdef |\bprint\(|=")
 _JSON = json.JSONDecoder(strict=False)
-_IN_LINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_IN_LINE = re.compile(
+    r"(?<!`)(?:`([^`\n]+)`|```[ \t]*(?:(?:python3?|py)\b)?([^`\n]+)```)(?!`)", re.IGNORECASE
+)
+_QUOTES = re.compile(r"[ \t]*('''|\"\"\")[ \t]*(?:python3?|py)[ \t]*", re.IGNORECASE)
 _IS_RIGHT = re.compile(r"\b(?:correct(?:ed|ly)?|fixed|right)\b", re.IGNORECASE)
 _USES = re.compile(
     r"\b(?:us(?:e|ing|age)|example|test(?:s|ed|ing)?|verify|check"
@@ -193,21 +196,34 @@ def extract_program(completion: str) -> str | None:
 
 def _tidy(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    text = _called(text)
+    text = _fenced(_called(text))
     if "\n" not in text.strip() and "\\n" in text and parse_program(text) is None:
         # Escaped once too often.
         text = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
     return text
 
 
+def _fenced(text: str) -> str:
+    """Return the text with fences where code stands between quotes in their place."""
+    lines = text.split("\n") if "'''" in text or '"""' in text else []
+    opening: tuple[int, str] | None = None
+    for at, line in enumerate(lines):
+        if opening is None and (found := _QUOTES.fullmatch(line)) is not None:
+            opening = at, found[1]
+        elif opening is not None and line.strip() == opening[1]:
+            lines[opening[0]], lines[at] = "```python", "```"
+            opening = None
+    return "\n".join(lines) or text
+
+
 def _called(text: str) -> str:
-    """Return the code of a text that is JSON, or the text."""
-    return (_in_json(text) if text.lstrip().startswith("{") else None) or text
+    """Return the code of a text that is JSON, an object or a text in quotes, or the text."""
+    return (_in_json(text) if text.lstrip().startswith(("{", '"')) else None) or text
 
 
 def _in_json(text: str) -> str | None:
     """Return the code of an answer or a tool's call in JSON, as `{"code": "..."}`, at any depth."""
-    waiting: list[object] = [text]
+    waiting: list[object] = [_text_in_json(text)]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict | list):
@@ -218,6 +234,15 @@ def _in_json(text: str) -> str | None:
         elif isinstance(value, str) and value is not text and _SAYS_CODE.search(value):
             return value
     return None
+
+
+def _text_in_json(text: str) -> str:
+    """Return what a text that is nothing but one in JSON's quotes says, or the text."""
+    try:
+        said = _JSON.decode(text) if text.lstrip().startswith('"') else text
+    except (ValueError, RecursionError):
+        return text
+    return said if isinstance(said, str) else text
 
 
 def _parsed(text: str) -> object:
@@ -392,8 +417,9 @@ def _broken(parts: list[Part]) -> str | None:
 
 def _in_line(parts: list[Part]) -> str | None:
     """Return the program that code inside sentences is, where it shows a result."""
-    spans = [span for part in parts if not part.fenced for span in _IN_LINE.findall(part.text)]
-    chunks = [chunk for span in spans[:_MAX_BLOCKS] if (chunk := chunk_of(span.strip()))]
+    found = [one for part in parts if not part.fenced for one in _IN_LINE.findall(part.text)]
+    spans = ["".join(groups).strip() for groups in found[:_MAX_BLOCKS]]
+    chunks = [chunk for span in spans if (chunk := chunk_of(span))]
     chunks = [chunk for chunk in chunks if chunk.nodes]
     program = None if free(chunks) else assembled(chunks)
     return program.text if program is not None and program.clarity == 3 else None

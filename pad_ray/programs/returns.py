@@ -11,6 +11,7 @@ from pad_ray.programs.printing import is_print, is_text, shown_value
 __all__ = [
     "BLOCKS",
     "called_name",
+    "edited",
     "given_values",
     "last_result",
     "own_nodes",
@@ -237,7 +238,7 @@ def _returning(
     ends = set(map(id, _ends([node])))
     if _always_ends([node], {id(one) for one, _ in shows}) and all(id(s) in ends for s, _ in shows):
         # Every way through ends in one of them.
-        return _edited(text, [(one, f"return {ast.unparse(value)}") for one, value in shows])
+        return edited(text, [(one, f"return {ast.unparse(value)}") for one, value in shows])
     return _collected(text, function, printing, given)
 
 
@@ -247,10 +248,9 @@ def _returned(text: str, function: ast.FunctionDef, node: ast.stmt, value: ast.e
         source = ast.unparse(value)
     except (ValueError, RecursionError):
         return text
-    edited = _edited(text, [(node, f"return {source}")])
+    lines = edited(text, [(node, f"return {source}")]).split("\n")
     after = (function.end_lineno or 0) - (node.end_lineno or 0)
-    end = len(edited.split("\n")) - (len(text.split("\n")) - (function.end_lineno or 0))
-    lines = edited.split("\n")
+    end = len(lines) - (len(text.split("\n")) - (function.end_lineno or 0))
     del lines[end - after : end]
     return "\n".join(lines)
 
@@ -273,7 +273,7 @@ def _collected(
     if first.lineno == function.lineno:
         return text
     indent = " " * first.col_offset
-    lines = _edited(text, edits).split("\n")
+    lines = edited(text, edits).split("\n")
     grown = len(lines) - len(text.split("\n"))
     lines.insert((function.end_lineno or 0) + grown, f"{indent}return {name}")
     lines.insert(first.lineno - 1, f"{indent}{name} = None")
@@ -320,7 +320,7 @@ def _always_ends(body: Sequence[ast.stmt], shows: set[int]) -> bool:
     return id(last) in shows
 
 
-def _edited(text: str, edits: Sequence[tuple[ast.stmt, str]]) -> str:
+def edited(text: str, edits: Sequence[tuple[ast.stmt, str]]) -> str:
     """Replace the sources of statements; the tree counts columns in UTF-8 bytes."""
     lines = [line.encode() for line in text.split("\n")]
     for node, new in sorted(edits, key=lambda edit: (edit[0].lineno, edit[0].col_offset))[::-1]:

@@ -27,6 +27,7 @@ from pad_ray.programs.chunks import (
 from pad_ray.programs.printing import is_print, is_text, shown_value
 from pad_ray.programs.returns import (
     called_name,
+    edited,
     given_values,
     last_result,
     returns_value,
@@ -39,6 +40,11 @@ ENTRY = "solution"
 _HEADER = f"def {ENTRY}():"
 _WORK = (ast.Assign, ast.AugAssign, ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Return)
 _EXITS = frozenset({"exit", "quit", "_exit", "SystemExit"})
+# What calls the function that it is given: `fire.Fire(main)`, `typer.run(main)`.
+_RUNNERS = {"fire": "Fire", "typer": "run"}
+_RUN_BY = frozenset(f"{module}.{name}" for module, name in _RUNNERS.items())
+# The tool by which an agent gives its answer.
+_ANSWERS = "final_answer"
 # Such names see the module, whatever function they are called in.
 _MODULE_READERS = frozenset({"globals", "locals", "vars", "eval", "exec"})
 _COROUTINE = re.compile(r"\basync[ \t]+(?=def\b)|\bawait[ \t]+(?=[\w(])")
@@ -125,16 +131,21 @@ def in_function(lines: str) -> str | None:
 
 
 def _opened(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """Open main guards, read `sys.exit(main())` as `main()`, and make functions of lambdas."""
+    """Open main guards, read `sys.exit(main())` as `main()`, and make functions of lambdas.
+
+    So with what else is short for a call or a print.
+    """
     found: list[Chunk] = []
     names: set[str] = set()
-    for chunk in _in_turn(chunks):
+    for chunk in _answering(_in_turn(chunks)):
         for one in _without_guard(chunk):
             if all(is_code(node, names, alone=True) for node in one.nodes):
                 names |= one.binds
-                plain = _without_exit(_without_status(_as_function(one)))
+                plain = _without_exit(_without_status(_as_function(_as_branches(one))))
                 found += [] if plain is None else [plain]
-    return found
+    # The sandbox has none of these; nothing else of them is wanted.
+    unused = _RUNNERS.keys() - {name for one in found for name in one.reads}
+    return [one for one in found if not (one.binds and one.binds <= unused)]
 
 
 def _in_turn(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
@@ -143,6 +154,32 @@ def _in_turn(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
     if not _COROUTINE.search(text) or _BESIDE.search(text):
         return chunks
     return [chunk_of(_RUN.sub("(", _COROUTINE.sub("", chunk.text))) or chunk for chunk in chunks]
+
+
+def _answering(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+    """Return an agent's script as one that prints what it gives to the tool for its answer."""
+    if _ANSWERS not in free(chunks):
+        return chunks
+    return [renamed(chunk, _ANSWERS, "print") for chunk in chunks]
+
+
+def _as_branches(chunk: Chunk) -> Chunk:
+    """Return `print(x) if x else print(y)` as the statement that it is short for."""
+    lines = chunk.text.split("\n")
+    edits = []
+    for node in (inner for outer in chunk.nodes for inner in ast.walk(outer)):
+        choice = node.value if isinstance(node, ast.Expr) else None
+        if not isinstance(choice, ast.IfExp) or not (
+            is_print(choice.body) or is_print(choice.orelse)
+        ):
+            continue
+        assert isinstance(node, ast.Expr)
+        indent = lines[node.lineno - 1].encode()[: node.col_offset].decode()
+        if not indent.strip():
+            test, body, other = map(ast.unparse, (choice.test, choice.body, choice.orelse))
+            new = f"if {test}:\n{indent}    {body}\n{indent}else:\n{indent}    {other}"
+            edits.append((node, new))
+    return (chunk_of(edited(chunk.text, edits)) or chunk) if edits else chunk
 
 
 def _without_guard(chunk: Chunk) -> list[Chunk]:
@@ -201,9 +238,11 @@ def _without_exit(chunk: Chunk) -> Chunk | None:
     if not isinstance(node, ast.Expr | ast.Raise) or not isinstance(call, ast.Call):
         return chunk
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    inner = call.args[0] if call.args else None
+    if isinstance(inner, ast.Name) and ast.unparse(call.func) in _RUN_BY:
+        return chunk_of(f"{inner.id}()")
     if name not in _EXITS:
         return chunk
-    inner = call.args[0] if call.args else None
     return chunk_of(ast.unparse(inner)) if isinstance(inner, ast.Call) else None
 
 
