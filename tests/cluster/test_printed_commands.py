@@ -95,7 +95,10 @@ class Reader:
         elif text.startswith("serve run "):
             self.serving = self.shell(host, f"exec {text}")
             alive = "until curl -sf http://127.0.0.1:8000/healthz; do sleep 1; done"
-            self.run(host, alive, patience_s=400)
+            try:
+                self.run(host, alive, patience_s=400)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"$ {text}\n{self.close()[-6000:]}") from None
         elif text.startswith("curl "):
             said = self.run(host, f"{text} --silent --fail-with-body")
             assert "program" in json.loads(said), said
@@ -122,12 +125,15 @@ class Reader:
         read = PLACE.findall(re.sub(r"--out \S+", "", text))
         return not all((home / place).exists() for place in read)
 
-    def close(self) -> None:
-        if self.serving is not None:
-            # What is signalled here is only what entered the host.
-            self.run("laptop", "pkill -INT -x serve")
-            self.serving.communicate(timeout=120)
-            self.serving = None
+    def close(self) -> str:
+        """End what serves, if anything does; return what it said."""
+        serving, self.serving = self.serving, None
+        if serving is None:
+            return ""
+        # What is signalled here is only what entered the host; it may have ended by itself.
+        self.run("laptop", "pkill -INT -x serve || true")
+        said, _ = serving.communicate(timeout=120)
+        return said
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +272,8 @@ def typed(reader: Reader, left: list[Command]) -> list[str]:
                 reader.type(text)
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 failed.append(f"{one.page}: {error}")
+                # At once: the run may be ended before its last command.
+                print(failed[-1], flush=True)
             print(f"{time.monotonic() - started:5.0f} s  {text[:150]}", flush=True)
         if len(later) == len(left):
             return failed + [f"{one.page}: nothing makes what it reads: {one.text}" for one in left]
