@@ -63,8 +63,12 @@ def cluster() -> Iterator[Hosts]:
         )
         start_head(made)
         for name in WORKERS:
-            made.start_worker(name, RAY_gcs_rpc_server_reconnect_timeout_s="300")
+            start_worker(made, name)
         yield made
+
+
+def start_worker(cluster: Hosts, name: str) -> None:
+    cluster.start_worker(name, RAY_gcs_rpc_server_reconnect_timeout_s="300")
 
 
 def start_head(cluster: Hosts) -> None:
@@ -73,6 +77,17 @@ def start_head(cluster: Hosts) -> None:
         RAY_external_storage_namespace="pad-ray",
         RAY_gcs_rpc_server_reconnect_timeout_s="300",
     )
+
+
+@pytest.fixture
+def whole(cluster: Hosts) -> Hosts:
+    """The cluster with its head and both workers, whatever an earlier attempt did to them."""
+    if "head" not in cluster.first:
+        start_head(cluster)
+    for name in WORKERS:
+        if cluster.address(name) not in cluster.nodes():
+            start_worker(cluster, name)
+    return cluster
 
 
 @dataclass
@@ -134,47 +149,47 @@ def deploy(cluster: Hosts, storage: Path) -> None:
         assert {ask(cluster, name) for _ in range(15)} == {"200"}
 
 
-def test_serve_answers_and_a_job_goes_on_without_the_head(cluster: Hosts, storage: Path) -> None:
-    deploy(cluster, storage)
+def test_serve_answers_and_a_job_goes_on_without_the_head(whole: Hosts, storage: Path) -> None:
+    deploy(whole, storage)
+    # Of this attempt: rows of an earlier one would be taken for the job's.
+    kept = Path(tempfile.mkdtemp(prefix="kept-", dir=storage))
     words = (
         "synthesize --task arithmetic --count 800 --teacher scripted --rows_per_block 10 "
-        f"--out out --storage {storage} --entrypoint_num_cpus 0.5 --address {cluster.dashboard}"
+        f"--out out --storage {kept} --entrypoint_num_cpus 0.5 --address {whole.dashboard}"
     )
-    with (storage / "submit.log").open("wb") as log:
+    with (kept / "submit.log").open("wb") as log:
         job = subprocess.Popen(
-            cluster.command(
-                "client", [sys.executable, str(ROOT / "jobs/submit.py"), *words.split()]
-            ),
-            env=cluster.environment(),
+            whole.command("client", [sys.executable, str(ROOT / "jobs/submit.py"), *words.split()]),
+            env=whole.environment(),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    parts = storage / "out"
-    cluster.wait(lambda: len(list(parts.rglob("done/*.parquet"))) >= 5, "the first rows", 300)
-    with Asking(cluster, "two") as asked:
-        cluster.kill("head")
+    parts = kept / "out"
+    whole.wait(lambda: len(list(parts.rglob("done/*.parquet"))) >= 5, "the first rows", 300)
+    with Asking(whole, "two") as asked:
+        whole.kill("head")
         died = time.monotonic()
-        cluster.wait(lambda: len(asked.since(died)) >= 10, "answers without a head")
-        start_head(cluster)
+        whole.wait(lambda: len(asked.since(died)) >= 10, "answers without a head")
+        start_head(whole)
         back = time.monotonic()
-        cluster.wait(lambda: len(asked.since(back)) >= 10, "answers with the head back")
+        whole.wait(lambda: len(asked.since(back)) >= 10, "answers with the head back")
     assert set(asked.since(died)) == {"200"}
-    assert job.wait(500) == 0, (storage / "submit.log").read_text()
-    said = (storage / "submit.log").read_text()
+    assert job.wait(500) == 0, (kept / "submit.log").read_text()
+    said = (kept / "submit.log").read_text()
     assert "is away; waiting for it" in said
     ids = row_ids(parts)
     assert len(ids) == len(set(ids)) == 800
     assert json.loads((parts / "manifest.json").read_text())["counts"]["rows"] == 800
 
 
-def test_a_node_of_the_endpoint_dies(cluster: Hosts, storage: Path) -> None:
-    with Asking(cluster, "two") as asked:
-        cluster.wait(lambda: len(asked.answers) >= 3, "answers")
-        cluster.kill("one")
+def test_a_node_of_the_endpoint_dies(whole: Hosts, storage: Path) -> None:
+    with Asking(whole, "two") as asked:
+        whole.wait(lambda: len(asked.answers) >= 3, "answers")
+        whole.kill("one")
         died = time.monotonic()
-        cluster.wait(lambda: len(asked.since(died)) >= 10, "answers of the other node")
+        whole.wait(lambda: len(asked.since(died)) >= 10, "answers of the other node")
     said = asked.since(died)
     assert said.count("200") >= len(said) - 1, said
     assert set(said[-5:]) == {"200"}
-    cluster.start_worker("one", RAY_gcs_rpc_server_reconnect_timeout_s="300")
-    cluster.wait(lambda: ask(cluster, "one") == "200", "the endpoint on the node that is back", 300)
+    start_worker(whole, "one")
+    whole.wait(lambda: ask(whole, "one") == "200", "the endpoint on the node that is back", 300)

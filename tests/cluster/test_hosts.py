@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -102,6 +104,11 @@ def submitted(
 ) -> subprocess.CompletedProcess[str]:
     flags = ["--address", cluster.dashboard]
     return cluster.run("client", [*SUBMIT, *words, *flags], cwd=laptop, check=False, more=more)
+
+
+def named(name: str) -> str:
+    """Return a job's name that is new on the cluster, which outlives a test's first attempt."""
+    return f"{name}-{secrets.token_hex(3)}"
 
 
 def synthesis(out: str, storage: Path, count: int = 60) -> list[str]:
@@ -235,14 +242,15 @@ def test_a_driver_by_hand_is_told_what_is_wrong(
 
 
 def test_a_taken_name_is_refused(whole: Hosts, laptop: Path, storage: Path) -> None:
-    words = [*synthesis("out", storage, 3), "--submission_id", "taken"]
+    name = named("taken")
+    words = [*synthesis("out", storage, 3), "--submission_id", name]
     first = submitted(whole, laptop, *words, "--wait", "false")
     assert first.returncode == 0
     assert " submit follow --address" in first.stdout
     second = submitted(whole, laptop, *words)
     assert second.returncode == 2
-    assert "taken" in second.stderr and second.stderr.count("\n") == 1, second.stderr
-    followed = submitted(whole, laptop, "follow", "--submission_id", "taken")
+    assert name in second.stderr and second.stderr.count("\n") == 1, second.stderr
+    followed = submitted(whole, laptop, "follow", "--submission_id", name)
     assert followed.returncode == 0
     assert "written to" in followed.stdout
     unknown = submitted(whole, laptop, "follow", "--submission_id", "unknown")
@@ -252,7 +260,7 @@ def test_a_taken_name_is_refused(whole: Hosts, laptop: Path, storage: Path) -> N
 
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_an_interrupt_asks(whole: Hosts, laptop: Path, storage: Path, answer: str) -> None:
-    name = f"asked-{answer}"
+    name = named(f"asked-{answer}")
     words = [*synthesis("out", storage, 2000), "--submission_id", name]
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -265,15 +273,21 @@ def test_an_interrupt_asks(whole: Hosts, laptop: Path, storage: Path, answer: st
         preexec_fn=controlled_by(follower),
     )
     os.close(follower)
-    said = read_until(leader, "2000 problems")
-    os.write(leader, b"\x03")
-    said += read_until(leader, f"stop {name}?")
-    os.write(leader, answer.encode() + b"\n")
-    said += read_until(leader, "goes on")
-    assert process.wait(60) == 130, said
+    try:
+        said = read_until(leader, "2000 problems")
+        os.write(leader, b"\x03")
+        said += read_until(leader, f"stop {name}?")
+        os.write(leader, answer.encode() + b"\n")
+        # A busy cluster may not have stopped it within the minute that is waited.
+        said += read_until(leader, "goes on", "has been told to stop")
+        assert process.wait(60) == 130, said
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
     ran = submitted(whole, laptop, "follow", "--submission_id", name) if answer == "y" else None
     if ran is not None:
-        assert ran.returncode == 130
+        assert ran.returncode == 130, ran.stdout
         assert "stopped" in ran.stdout
     else:
         stop = [str(Path(sys.executable).with_name("ray")), "job", "stop", name]
@@ -294,12 +308,18 @@ def controlled_by(terminal: int) -> Any:
     return begin
 
 
-def read_until(terminal: int, text: str, patience_s: float = 180) -> str:
+def read_until(terminal: int, *texts: str, patience_s: float = 400) -> str:
+    """Return what a terminal's process says until one of the texts."""
     said = ""
     deadline = time.monotonic() + patience_s
-    while text not in said:
-        assert time.monotonic() < deadline, said
-        said += os.read(terminal, 4096).decode(errors="replace")
+    while not any(text in said for text in texts):
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"waited for {texts}: {said}"
+        try:
+            said += os.read(terminal, 4096).decode(errors="replace")
+        except OSError:
+            # It has no other end any more.
+            pytest.fail(f"ended before {texts}: {said}")
     return said
 
 

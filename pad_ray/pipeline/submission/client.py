@@ -170,8 +170,12 @@ def _stop(client: JobSubmissionClient, submission_id: str) -> None:
         client.stop_job(submission_id)
         deadline = time.monotonic() + _STOPS_WITHIN_S
         while time.monotonic() < deadline:
-            if client.get_job_status(submission_id).is_terminal():
+            status = client.get_job_status(submission_id)
+            if status == JobStatus.STOPPED:
                 print(f"submit: {submission_id} is stopped; submitted again, it goes on from there")
+                return
+            if status.is_terminal():
+                print(f"submit: {submission_id} {status.value.lower()} before it was stopped")
                 return
             time.sleep(0.5)
     print(f"submit: {submission_id} has been told to stop", file=sys.stderr)
