@@ -8,7 +8,8 @@ import runpy
 import shlex
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pad_ray.base.config import Job, Settings, parse_settings
 from pad_ray.base.errors import ConfigError
 from pad_ray.pipeline.submission import package as submission_package
 from pad_ray.pipeline.submission import start as submission_start
-from pad_ray.pipeline.submission.client import _Output, connect
+from pad_ray.pipeline.submission.client import _Output, _stop, connect
 from pad_ray.pipeline.submission.package import SETTINGS, pack
 from pad_ray.pipeline.submission.run import SubmitSettings
 from pad_ray.pipeline.submission.start import start
@@ -201,23 +202,55 @@ def test_output_goes_on_where_the_connection_broke(chunks: list[str], data: st.D
     assert "".join(written) == "".join(chunks)
 
 
-class Version(BaseHTTPRequestHandler):
-    """Answers what a dashboard is asked first."""
+class Dashboard(BaseHTTPRequestHandler):
+    """Answers what a client asks first, and about a job that has ended in some way."""
+
+    ended = "SUCCEEDED"
 
     def do_GET(self) -> None:
-        body = json.dumps({"version": "4", "ray_version": "2.60.0", "ray_commit": ""}).encode()
+        if self.path.startswith("/api/jobs/"):
+            self._say({"type": "SUBMISSION", "status": self.ended, "entrypoint": "job"})
+        else:
+            self._say({"version": "4", "ray_version": "2.60.0", "ray_commit": ""})
+
+    def do_POST(self) -> None:
+        self._say({"stopped": True})
+
+    def _say(self, values: dict[str, Any]) -> None:
+        body = json.dumps(values).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
 
+@contextmanager
+def dashboard(handler: type[Dashboard] = Dashboard) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.mark.parametrize("name", ["RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"])
 def test_the_address_given_is_the_one_asked(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Version) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+    with dashboard() as address:
         assert connect(address, True).get_address() == address
-        server.shutdown()
     assert os.environ[name] == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ("STOPPED", "job-1 is stopped; submitted again, it goes on from there"),
+        ("SUCCEEDED", "job-1 succeeded before it was stopped"),
+        ("FAILED", "job-1 failed before it was stopped"),
+    ],
+)
+def test_how_a_job_ended_that_was_to_stop_is_told(
+    capsys: pytest.CaptureFixture[str], ended: str, told: str
+) -> None:
+    with dashboard(type("Ended", (Dashboard,), {"ended": ended})) as address:
+        _stop(connect(address, True), "job-1")
+    assert capsys.readouterr().out == f"submit: {told}\n"
