@@ -216,6 +216,11 @@ def open_stage(
     return Stage(out, job, record, mark, time.time(), _complete(out), refuse_others, changed)
 
 
+def is_complete(folder: Path) -> bool:
+    """Tell whether a stage's directory holds a finished run."""
+    return _complete(folder) is not None
+
+
 def _complete(out: Path) -> dict[str, Any] | None:
     """Return the manifest of a directory, unless more has been begun there since it was written."""
     if not (out / MANIFEST).is_file():

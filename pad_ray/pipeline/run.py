@@ -6,7 +6,7 @@ changed setting starts a new one and leaves the old one as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import against_first, check_baseline, print_gains
 from pad_ray.flow.cells import Call, Poll, in_parallel
-from pad_ray.flow.stages import read_manifest, stage_folder, write_json
+from pad_ray.flow.stages import is_complete, read_manifest, stage_folder, write_json
 from pad_ray.pipeline.experiment.run import teacher_kinds
 from pad_ray.pipeline.experiment.settings import suited, suits
 from pad_ray.pipeline.report import StageResult, write_report
@@ -28,8 +28,8 @@ from pad_ray.training.metrics import last_metrics
 from pad_ray.training.settings import Format, TrainingHyperparameters, TrainingSettings
 from pad_ray.training.student import train
 
-# What cluster/serve.yaml serves.
-_SERVED = "runs/demo/student"
+# The output folder whose student cluster/serve.yaml serves.
+_SERVED = "runs/demo"
 
 
 def run_pipeline(settings: PipelineSettings) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _say_what_is_to_do(settings: PipelineSettings) -> None:
 
 def _served_as(student: Path) -> str:
     """Say what to change in the file that serves the demo's student, for another one."""
-    is_served = student == resolve(Path(_SERVED))
+    is_served = student.parent == resolve(Path(_SERVED))
     return "" if is_served else f", once its path there is {student}"
 
 
@@ -125,9 +125,19 @@ def _train(
         ]
     if settings.parallel == 1 or len(runs) == 1:
         return [StageResult(run.out, train(run)) for run in runs]
-    calls: dict[str, Call] = {f"a student of {run.format}s": (train, (run,)) for run in runs}
-    in_parallel("train", calls, settings.parallel, _steps_within(runs))
+    to_do = [run for run in runs if not _is_done(run.out, train, run)]
+    calls: dict[str, Call] = {f"a student of {run.format}s": (train, (run,)) for run in to_do}
+    if calls:
+        in_parallel("train", calls, settings.parallel, _steps_within(to_do))
     return [StageResult(run.out, read_manifest(run.out)) for run in runs]
+
+
+def _is_done(folder: Path, job: Callable[..., object], *arguments: object) -> bool:
+    """Tell whether a stage is complete; it says so itself, without a process of its own."""
+    if not is_complete(folder):
+        return False
+    job(*arguments)
+    return True
 
 
 def _steps_within(runs: Sequence[TrainingSettings]) -> tuple[int, Poll] | None:
@@ -179,9 +189,12 @@ def _evaluate(
     if settings.parallel == 1:
         return [_answered_by(run) for run in asked]
     calls: dict[str, Call] = {
-        run.out.name: (evaluate_student, (run.students[0], run, run.out)) for run in asked
+        run.out.name: (evaluate_student, (run.students[0], run, run.out))
+        for run in asked
+        if not _is_done(run.out, evaluate_student, run.students[0], run, run.out)
     }
-    in_parallel("evaluate", calls, settings.parallel)
+    if calls:
+        in_parallel("evaluate", calls, settings.parallel)
     return [StageResult(run.out, read_manifest(run.out)) for run in asked]
 
 

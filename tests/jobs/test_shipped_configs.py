@@ -15,6 +15,7 @@ from pad_ray.evaluation.comparison_settings import ComparisonSettings
 from pad_ray.evaluation.settings import EvaluationSettings
 from pad_ray.pipeline.experiment.settings import ExperimentSettings
 from pad_ray.pipeline.refinement.settings import RefinementSettings
+from pad_ray.pipeline.run import _SERVED
 from pad_ray.pipeline.settings import PipelineSettings
 from pad_ray.serving import ServingSettings, build
 
@@ -71,4 +72,6 @@ def test_the_served_application_parses() -> None:
     assert application.import_path == "pad_ray.serving:build"
     settings = ServingSettings.model_validate(application.args)
     build(application.args)
+    # Which the demo names at its end.
+    assert [student.path for student in settings.students.values()] == [f"{_SERVED}/student"]
     assert schema.http_options.host == "127.0.0.1" and not settings.doors.keys_file
