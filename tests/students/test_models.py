@@ -99,7 +99,10 @@ def test_same_text_alone_and_in_a_batch(student: Student) -> None:
 
 def test_max_new_tokens_bounds_the_text(student: Student) -> None:
     for text in generate(student, sources(), max_new_tokens=3):
-        assert len(student.tokenizer(text, add_special_tokens=False).input_ids) <= 6
+        # A byte that is no character alone is shown as one, which has three bytes itself.
+        bytes_alone = text.count("\ufffd")
+        read = student.tokenizer(text.replace("\ufffd", ""), add_special_tokens=False).input_ids
+        assert bytes_alone + len(read) <= 6
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
@@ -168,7 +171,9 @@ def test_formats_ask_for_different_things() -> None:
 
 
 def test_unknown_size_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="scratch:huge.*tiny, small, medium, t5-tiny, t5-small"):
+    with pytest.raises(
+        ConfigError, match="scratch:huge.*tiny, mini, small, medium, t5-tiny, t5-small"
+    ):
         scratch_size("scratch:huge")
 
 
