@@ -32,7 +32,7 @@ from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import Asked, baselines_of, compare
 from pad_ray.flow.failed_rows import forget_failed, refuse_all_failed
 from pad_ray.flow.failures import FAILED
-from pad_ray.flow.ledger import LedgerLike, note_rows, share_ledger
+from pad_ray.flow.ledger import Ledger, LedgerLike, note_rows, share_ledger
 from pad_ray.flow.ready import join_for
 from pad_ray.flow.rows import DONE, ActorStage, run_rows
 from pad_ray.flow.stages import Stage, open_stage
@@ -99,6 +99,11 @@ class StudentStage:
             scorers=asking.scorers,
             max_rows=asking.max_rows,
         )
+
+    def close(self) -> None:
+        """End what the solver started."""
+        if "_solver" in vars(self):
+            self._solver.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
@@ -233,8 +238,13 @@ def _print_steps(manifest: dict[str, Any]) -> None:
         )
 
 
-def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> dict[str, Any]:
-    """Evaluate one student into directory `out`, and return its manifest."""
+def evaluate_student(
+    student: str, settings: EvaluationSettings, out: Path, here: bool = False
+) -> dict[str, Any]:
+    """Evaluate one student into directory `out`, and return its manifest.
+
+    With `here` this process answers, in place of actors.
+    """
     task, problems, _ = settings.load()
     source, card = located(student)
     if card.writes_text:
@@ -246,7 +256,8 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
         print(f"evaluate: {out} is complete; nothing to do")
         return stage.complete
     worked_examples(task, settings.few_shot)  # fails where there are fewer
-    join_for(out, _stages(source, task, settings), settings.wait_for_resources)
+    needs = [] if here else _stages(source, task, settings)
+    join_for(out, needs, settings.wait_for_resources)
     flows = begin_flows(
         stage, problems, 2 * settings.batch_size, lambda: _opened(student, settings, out)
     )
@@ -254,9 +265,12 @@ def evaluate_student(student: str, settings: EvaluationSettings, out: Path) -> d
     if settings.retry_errors:
         for flow in flows:
             forget_failed(flow)
-    ledger = share_ledger(max_failures=settings.max_failures)
+    limit = settings.max_failures
+    ledger = Ledger(max_failures=limit) if here else share_ledger(max_failures=limit)
     stages = _stages(source, task, settings, ledger)
-    judged = pa.concat_tables(run_rows(stages, flow, "evaluate").to_table() for flow in flows)
+    judged = pa.concat_tables(
+        run_rows(stages, flow, "evaluate", here=here).to_table() for flow in flows
+    )
     failed = refuse_all_failed([flow / DONE for flow in flows], settings.max_failures)
     trained_on = count_trained(source, [problem.question for problem in problems])
     manifest = _finish(stage, judged.sort_by("row_id"), student, task, trained_on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -14,7 +15,20 @@ from pad_ray.flow.holding import let_go_of_all
 from pad_ray.flow.progress import watch
 from pad_ray.flow.runtime import connect
 
-Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+@dataclass(frozen=True)
+class Call:
+    """A cell: a function of its arguments, and what of a node it holds while it runs.
+
+    Nothing, where it is its own actors and tasks that take the room.
+    """
+
+    function: Callable[..., object]
+    arguments: tuple[Any, ...]
+    cpus: float = 0.0
+    gpus: float = 0.0
+
+
 Poll = Callable[[], tuple[int, str]]
 
 
@@ -41,8 +55,9 @@ def in_parallel(
     with watch(title, *(within or (len(calls), progress))):
         while waiting or running:
             while waiting and len(running) < at_once:
-                name, (function, arguments) = waiting.pop(0)
-                running[_cell.remote(function, arguments)] = name
+                name, call = waiting.pop(0)
+                held = _cell.options(num_cpus=call.cpus, num_gpus=call.gpus)
+                running[held.remote(call.function, call.arguments)] = name
             (done,), _ = ray.wait(list(running), num_returns=1)
             name = running.pop(done)
             ended += 1
@@ -58,8 +73,7 @@ def in_parallel(
         raise type(mistake)(f"{len(failed)} of {len(calls)} cells failed; {name}: {mistake}")
 
 
-# The cell's own actors and tasks take the resources.
-@ray.remote(num_cpus=0, max_retries=0)
+@ray.remote(max_retries=0)
 def _cell(function: Callable[..., object], arguments: tuple[Any, ...]) -> float:
     started = time.monotonic()
     try:

@@ -51,12 +51,14 @@ class Need:
 def join_for(out: Path, stages: Sequence[FlowStage], wait: bool) -> None:
     """Join Ray for a flow whose output goes into `out`, a located path.
 
+    Without stages the flow takes no room beside that of this process.
     Raises `ResourceError` where its actors cannot find room, unless it may `wait` for nodes, and
     `ConfigError` where other nodes do not see `out`.
     """
     _refuse_file(out)
     connect()
-    check_room([*map(_need_of, stages), Need("reading", _READING_CPUS, 1.0)], wait)
+    if stages:
+        check_room([*map(_need_of, stages), Need("reading", _READING_CPUS, 1.0)], wait)
     check_shared(out)
 
 

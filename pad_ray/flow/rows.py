@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -71,6 +72,8 @@ class DatasetStage:
 
 
 FlowStage = ActorStage | DatasetStage
+# A stage that is called in this process, and its batch size.
+_Made = tuple[Callable[[pa.Table], pa.Table], int | None]
 
 
 def run_rows(
@@ -79,6 +82,7 @@ def run_rows(
     title: str,
     remark: Callable[[], str] = lambda: "",
     may_drop: bool = False,
+    here: bool = False,
 ) -> pads.Dataset:
     """Map every row of `write_requests` through the stages and return the written rows.
 
@@ -86,6 +90,8 @@ def run_rows(
     it runs only the rows that are not yet written; with `may_drop` stages may leave rows out,
     which then count as not yet written. `remark` is shown beside the progress. That the stages find
     room is for `join_for` to see, before anything is written: without, Ray Data waits for ever.
+    With `here` this process does the work of all actors, for a task of Ray's that holds their room:
+    nothing is started, and a batch is what an interruption costs.
     """
     shards = work / REQUESTS
     files = sorted(key_of(path) for path in shards.glob("*.parquet"))
@@ -96,22 +102,84 @@ def run_rows(
     # Else every actor would start, to find nothing to do.
     if done.is_dir() and _distinct_rows(done, total) == total:
         return parquet_dataset(done)
-    connect()
-    with _checkpointed(checkpoint), watch(title, total, lambda: (counter.rows(), remark())):
-        # A block a file, as they were written: Ray would join small ones, and a resumed flow would
-        # do more of them again.
-        rows = ray.data.read_parquet(
-            files, filesystem=arrow_filesystem(work), override_num_blocks=len(files)
-        )
-        for stage in stages:
-            rows = stage.apply(rows) if isinstance(stage, DatasetStage) else _apply(rows, stage)
-        # Appended: what an interrupted flow has written stays, and is not done again.
-        rows.write_parquet(key_of(done), filesystem=arrow_filesystem(work), mode=SaveMode.APPEND)
+    with watch(title, total, lambda: (counter.rows(), remark())):
+        if here:
+            _run_here(stages, files, work)
+        else:
+            _run_on_actors(stages, files, work)
     lacking = total - _distinct_rows(done, total)
     if lacking and not may_drop:
         raise RuntimeError(f"{done}: {total - lacking} rows written, {total} wanted")
     done.mkdir(parents=True, exist_ok=True)  # where every row was dropped, there is none
     return parquet_dataset(done)
+
+
+def _run_on_actors(stages: Sequence[FlowStage], files: Sequence[str], work: Path) -> None:
+    connect()
+    with _checkpointed(work / CHECKPOINT):
+        # A block a file, as they were written: Ray would join small ones, and a resumed flow would
+        # do more of them again.
+        rows = ray.data.read_parquet(
+            list(files), filesystem=arrow_filesystem(work), override_num_blocks=len(files)
+        )
+        for stage in stages:
+            rows = stage.apply(rows) if isinstance(stage, DatasetStage) else _apply(rows, stage)
+        # Appended: what an interrupted flow has written stays, and is not done again.
+        rows.write_parquet(
+            key_of(work / DONE), filesystem=arrow_filesystem(work), mode=SaveMode.APPEND
+        )
+
+
+def _run_here(stages: Sequence[FlowStage], files: Sequence[str], work: Path) -> None:
+    """Do what actors would, and leave the same files: either may go on with the other's work."""
+    storage = arrow_filesystem(work)
+    checkpoint = work / CHECKPOINT
+    there = [path for path in checkpoint.glob("*.parquet") if ".pending" not in path.name]
+    ended = {key for path in there for key in _read(path, storage)[ROW_ID].to_pylist()}
+    with ExitStack() as open_stages:
+        calls = [open_stages.enter_context(_made(stage)) for stage in stages]
+        for file in files:
+            block = pq.read_table(file, filesystem=storage)
+            wanted = [key not in ended for key in block[ROW_ID].to_pylist()]
+            for rows in _batches(block.filter(pa.array(wanted, pa.bool_())), calls):
+                name = f"{uuid4().hex}.parquet"
+                _write(rows, work / DONE / name, storage)
+                _write(rows.select([ROW_ID]), checkpoint / name, storage)
+
+
+@contextmanager
+def _made(stage: FlowStage) -> Iterator[_Made]:
+    assert isinstance(stage, ActorStage), "an engine brings its own actors"
+    call = stage.make(**stage.arguments)
+    try:
+        yield call, stage.batch_size
+    finally:
+        if hasattr(call, "close"):
+            call.close()
+
+
+def _batches(block: pa.Table, calls: Sequence[_Made]) -> Iterator[pa.Table]:
+    """Yield what the stages make of a block, batch by batch of the first one's."""
+    if not calls:
+        yield block
+        return
+    (call, batch_size), *others = calls
+    size = batch_size or block.num_rows
+    for start in range(0, block.num_rows, size or 1):
+        yield from _batches(call(block.slice(start, size)), others)
+
+
+def _read(path: Path, storage: Any) -> pa.Table:
+    return pq.read_table(key_of(path), filesystem=storage)
+
+
+def _write(rows: pa.Table, place: Path, storage: Any) -> None:
+    """Write a table at once or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place if is_remote(place) else place.with_name(f".{place.name}.partial")
+    pq.write_table(rows, key_of(partial), filesystem=storage)
+    if partial is not place:
+        partial.replace(place)
 
 
 def _distinct_rows(done: Path, total: int) -> int:
@@ -128,13 +196,7 @@ def _distinct_rows(done: Path, total: int) -> int:
         ids = table[ROW_ID].to_pylist()
         first = [not (key in seen or seen.add(key)) for key in ids]  # type: ignore[func-returns-value]
         if not all(first):
-            partial = file.with_name(f".{file.name}.partial")
-            place = file if is_remote(file) else partial
-            pq.write_table(
-                table.filter(pa.array(first)), key_of(place), filesystem=arrow_filesystem(place)
-            )
-            if place is partial:
-                partial.replace(file)
+            _write(table.filter(pa.array(first)), file, arrow_filesystem(file))
     return len(seen)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pad_ray.base.commands import command
 from pad_ray.base.config import resolve, validate, validate_with
+from pad_ray.evaluation.at_once import evaluate_at_once
 from pad_ray.evaluation.run import evaluate_student, print_overlaps, print_table, problem_set_of
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import against_first, check_baseline, print_gains
@@ -126,7 +127,7 @@ def _train(
     if settings.parallel == 1 or len(runs) == 1:
         return [StageResult(run.out, train(run)) for run in runs]
     to_do = [run for run in runs if not _is_done(run.out, train, run)]
-    calls: dict[str, Call] = {f"a student of {run.format}s": (train, (run,)) for run in to_do}
+    calls = {f"a student of {run.format}s": Call(train, (run,)) for run in to_do}
     if calls:
         in_parallel("train", calls, settings.parallel, _steps_within(to_do))
     return [StageResult(run.out, read_manifest(run.out)) for run in runs]
@@ -188,13 +189,13 @@ def _evaluate(
     ]
     if settings.parallel == 1:
         return [_answered_by(run) for run in asked]
-    calls: dict[str, Call] = {
-        run.out.name: (evaluate_student, (run.students[0], run, run.out))
+    to_do = {
+        run.out.name: run
         for run in asked
         if not _is_done(run.out, evaluate_student, run.students[0], run, run.out)
     }
-    if calls:
-        in_parallel("evaluate", calls, settings.parallel)
+    if to_do:
+        evaluate_at_once(to_do, settings.parallel)
     return [StageResult(run.out, read_manifest(run.out)) for run in asked]
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pad_ray.base.config import resolve, validate, validate_with
+from pad_ray.evaluation.at_once import evaluate_at_once
 from pad_ray.evaluation.ensemble import vote_together
-from pad_ray.evaluation.run import evaluate_student
 from pad_ray.evaluation.settings import EnsembleSettings, EvaluationRun, EvaluationSettings
-from pad_ray.flow.cells import in_parallel
+from pad_ray.flow.cells import Call, in_parallel
 from pad_ray.flow.stages import read_manifest, rows_mark, stage_folder
 from pad_ray.pipeline.experiment.report import write_results
 from pad_ray.pipeline.experiment.results import Answers, Group
@@ -74,7 +74,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     trainings = {cell: _training(settings, cell, data, repairs, augmented, out) for cell in cells}
     for is_taught in (False, True):
         runs = {
-            cell.name: (train, (run,))
+            cell.name: Call(train, (run,))
             for cell, run in trainings.items()
             if (settings.variants[cell.variant].teacher is not None) is is_taught
         }
@@ -88,15 +88,11 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         if suits(cell.format, settings.strategies[strategy], settings.evaluation[number])
     }
     weighed = _weighed(settings, trainings)
-    calls = {
+    evaluations = {
         f"{cell.name}, {strategy}, problem set {number}": run
         for (cell, strategy, number), run in asked.items()
     } | {f"{cell.name}, weighing": run for cell, run in weighed.items()}
-    in_parallel(
-        "evaluate",
-        {name: (evaluate_student, (str(run.student), run, run.out)) for name, run in calls.items()},
-        settings.parallel,
-    )
+    evaluate_at_once(evaluations, settings.parallel)
     answers = _answers(asked, trainings) + _ensembles(settings, asked, weighed, trainings)
     return write_results(out, settings.title, answers, _data_counts(data))
 
