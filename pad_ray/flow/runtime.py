@@ -41,9 +41,14 @@ def connect() -> None:
         # Ray's own processes complain on the terminal about harmless things; the log level must be
         # in the environment before they start.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        cpus = local_cpus(os.cpu_count() or 1)
+        # Ray warns of more processes than a few a real core; they wait for each other anyway.
+        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(cpus))
         with _stderr_unless_raised():
             start_local(
-                num_cpus=local_cpus(os.cpu_count() or 1),
+                num_cpus=cpus,
+                # A dozen processes, and a port at which anybody on this machine can run code.
+                include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 logging_level=logging.ERROR,
                 log_to_driver=False,

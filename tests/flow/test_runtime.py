@@ -91,3 +91,18 @@ def test_deepspeed_says_nothing_of_a_machine_without_gpus() -> None:
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0 and "something else" in said, said
     assert "Setting accelerator" not in said
+
+
+def test_a_local_ray_opens_no_port_for_jobs() -> None:
+    """Ray's dashboard runs anybody's code who reaches it, as this user, on a shared machine."""
+    code = (
+        "import ray\n"
+        "from pad_ray.flow.runtime import connect\n"
+        "from ray._private.worker import get_dashboard_url\n"
+        "connect()\n"
+        "print('has', get_dashboard_url() or 'none')\n"
+        "ray.shutdown()\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert said.stdout.endswith("has none\n"), said.stderr
