@@ -42,7 +42,8 @@ SANDBOX = (
 )
 TASKS = """
 GENERATED_TASKS TASKS Exemplar Problem ProblemCounts Row RowLoader Size Split Task
-answers_equal_rounded equal get_task iter_problems load_problems numbers_equal read_rows texts_equal
+answers_equal_rounded equal get_task iter_problems latex_equal load_problems numbers_equal
+read_rows texts_equal
 """
 
 

@@ -66,5 +66,13 @@ str((limit(sin(x) / x, x, 0), Rational(1, 3) + sqrt(8), N(pi, 5), nsolve(x**2 - 
 str((Matrix([[1, 2], [3, 4]]).inv(), solveset(x - 1, x), summation(x, (x, 1, 3)), binomial(5, 2)))
 """,
     "numpy": "import numpy\nnumpy.linalg.solve(numpy.eye(2), numpy.ones(2)).sum()",
+    "math_verify": r"""
+from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+kinds = [LatexExtractionConfig(), ExprExtractionConfig()]
+pairs = (r"\frac{\sqrt{3}}{2}", "0.5"), (r"(1, \pi]", r"\{1, 2\}"), ("x = 2y", r"\text{east}")
+for one, other in (*pairs, pairs[1][::-1], ("x^2 - 1", "(x+1)(x-1)"), ("1 < x < 2", "(1,2)")):
+    read = [parse(f"${text}$", kinds, parsing_timeout=None) for text in (one, other)]
+    verify(*read, timeout_seconds=None)
+""",
     "dateutil": "import dateutil.parser\ndateutil.parser.parse('2024-03-01')",
 }

@@ -35,6 +35,7 @@ from pad_ray.tasks.dates import DATES
 from pad_ray.tasks.deduction import DEDUCTION
 from pad_ray.tasks.extraction import EXTRACTION
 from pad_ray.tasks.files import FILE_TASKS
+from pad_ray.tasks.latex import MATH, latex_equal
 from pad_ray.tasks.rows import Row, read_rows
 from pad_ray.tasks.symbolic import SYMBOLIC_TASKS
 from pad_ray.tasks.tables import TABLES
@@ -54,6 +55,7 @@ __all__ = [
     "equal",
     "get_task",
     "iter_problems",
+    "latex_equal",
     "load_problems",
     "numbers_equal",
     "read_rows",
@@ -70,7 +72,7 @@ _MOST_SHOWN = 10
 
 GENERATED_TASKS = (*SYMBOLIC_TASKS, ARITHMETIC, DATES, TABLES, DEDUCTION, EXTRACTION)
 TASKS: dict[str, Task] = {
-    task.name: task for task in (*FILE_TASKS, *BIGBENCH_TASKS, *GENERATED_TASKS)
+    task.name: task for task in (*FILE_TASKS, MATH, *BIGBENCH_TASKS, *GENERATED_TASKS)
 }
 
 

@@ -138,6 +138,7 @@ def test_backticks_in_a_setting_stay_inside_the_code_block(synthesis: StageResul
     ("task", "licence"),
     [
         ("gsm8k", "mit"),
+        ("math", "mit"),
         ("svamp", "mit"),
         ("asdiv", "cc-by-nc-4.0"),
         ("multiarith", "other"),

@@ -101,6 +101,9 @@ class DataFile:
 
 _LICENCES = {
     "gsm8k": Licence("mit", "The problems are GSM8K's (Cobbe et al. 2021), under the MIT licence."),
+    "math": Licence(
+        "mit", "The problems are MATH's (Hendrycks et al. 2021), under the MIT licence."
+    ),
     "svamp": Licence("mit", "The problems are SVAMP's (Patel et al. 2021), under the MIT licence."),
     "asdiv": Licence(
         "cc-by-nc-4.0", "The problems are ASDiv's (Miao et al. 2020), under CC BY-NC 4.0."
