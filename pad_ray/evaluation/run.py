@@ -273,7 +273,7 @@ def evaluate_student(
     )
     failed = refuse_all_failed([flow / DONE for flow in flows], settings.max_failures)
     trained_on = count_trained(source, [problem.question for problem in problems])
-    manifest = _finish(stage, judged.sort_by("row_id"), student, card, task, trained_on)
+    manifest = _finish(stage, judged.sort_by("row_id"), student, task, trained_on, card.writes_text)
     if not failed:
         shutil.rmtree(work)
         return manifest
@@ -331,13 +331,13 @@ def _finish(
     stage: Stage,
     judged: pa.Table,
     student: str,
-    card: StudentCard,
     task: Task,
-    trained_on: int | None,
+    trained_on: int | None = None,
+    writes_text: bool = False,
 ) -> dict[str, Any]:
     pq.write_table(judged, stage.out / "predictions.parquet")
     metrics = measure(judged)
-    if card.writes_text:
+    if writes_text:
         metrics["executes"] = None  # its rows do not say so where it ended none of its texts
     if stage.record["settings"]["strategy"] == "repair":
         metrics["repair"] = repair_metrics(judged, task)

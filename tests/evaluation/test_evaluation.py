@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from finished_stages import opened
 
 from pad_ray.base.config import root_cause, validate
 from pad_ray.base.errors import (
@@ -29,6 +30,7 @@ from pad_ray.decoding.strategies.vote import is_gold
 from pad_ray.evaluation.run import (
     Asking,
     StudentStage,
+    _finish,
     evaluate,
     failure_classes,
     measure,
@@ -43,6 +45,7 @@ from pad_ray.students.models import make_scratch_student, save_student
 from pad_ray.students.trained_questions import QUESTIONS_FILE, save_trained_questions
 from pad_ray.synthesis.judge_settings import Rule
 from pad_ray.synthesis.judges import ProgramJudge, TextJudge
+from pad_ray.synthesis.reasons import CUT_SHORT
 from pad_ray.synthesis.requests import request_tables
 from pad_ray.tasks import get_task, iter_problems
 from pad_ray.tasks.answers import answer_sentence
@@ -213,6 +216,15 @@ def test_texts_are_kept_once_and_by_the_rule_of_the_dataset() -> None:
     assert same[0]["program_key"] == same[1]["program_key"]
     failed = TextJudge(task)(completed("", error="HTTP 500")).to_pylist()[0]
     assert (failed["reason"], failed["message"]) == ("teacher_error", "HTTP 500")
+
+
+def test_texts_that_were_all_cut_short_have_no_share_that_executes(tmp_path: Path) -> None:
+    cut = TextJudge(get_task("arithmetic"))(completed("3 + 4", None, error=CUT_SHORT))
+    settings = EvaluationSettings(task="arithmetic", student="student", out=tmp_path)
+    for writes_text, share in ((True, None), (False, 0.0)):
+        stage = opened(tmp_path / str(share), "evaluate", settings, {})
+        finished = _finish(stage, cut, "student", get_task("arithmetic"), writes_text=writes_text)
+        assert finished["metrics"]["executes"] == share
 
 
 def test_texts_have_no_share_that_executes() -> None:
