@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pad_ray.base.errors import PadError
-    from pad_ray.decoding.solver import Solution, Solver
+    from pad_ray.decoding.solution import Solution
+    from pad_ray.decoding.solver import Solver
 
 __all__ = ["PadError", "Solution", "Solver", "__version__"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "PadError": "pad_ray.base.errors",
-    "Solution": "pad_ray.decoding.solver",
+    "Solution": "pad_ray.decoding.solution",
     "Solver": "pad_ray.decoding.solver",
 }
 

@@ -63,3 +63,11 @@ def test_sandbox_alone_imports_neither_ray_nor_torch_nor_other_rooms() -> None:
 
 def test_package_alone_imports_nothing_heavy() -> None:
     assert not modules_after("import pad_ray") & {"ray", "torch", "transformers"}
+
+
+@pytest.mark.parametrize(
+    "module", ["serving.application", "serving.replica", "evaluation.run", "pipeline.run"]
+)
+def test_what_loads_no_model_imports_none(module: str) -> None:
+    """Seconds and hundreds of megabytes: of an ingress, and of each job before its first word."""
+    assert not modules_after(f"import pad_ray.{module}") & {"torch", "transformers", "deepspeed"}

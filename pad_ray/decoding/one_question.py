@@ -10,7 +10,8 @@ from rich.tree import Tree
 from pad_ray.decoding.one_question_settings import AskSettings
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import search_settings
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+from pad_ray.decoding.solver import Solver
 
 
 def ask(settings: AskSettings) -> Solution:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from pad_ray.base.config import validate
 from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.decoding.engine import Engine
-from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.scheduler import Job, Scheduler
-from pad_ray.decoding.search import Node, Trail
+from pad_ray.decoding.search import Trail
 from pad_ray.decoding.settings import MODELLED, SCORERS, SearchSettings, check_text_search
+from pad_ray.decoding.solution import Solution
 from pad_ray.programs.extraction import extract_program
 from pad_ray.sandbox import Limits, Outcome, OutcomeCache, Sandbox, Value
 from pad_ray.students.models import (
@@ -33,49 +32,6 @@ from pad_ray.verifiers.base import StepScorer
 from pad_ray.verifiers.loading import load_scorers
 from pad_ray.verifiers.settings import ScorerSettings
 from pad_ray.verifiers.states import StateScorer
-
-
-@dataclass(frozen=True)
-class Solution:
-    """An answered question, a part of an answer, or why there is none.
-
-    text: what the student wrote; program: what could be read from it (None for a student of
-        texts, where there is none, and where the text is not finished).
-    steps: its statements, each with log-probability (nats), tokens and scores.
-    outcome: the sandbox's verdict; answer: the program's value, or what a text states.
-    strategy, tokens: how it was searched, and the tokens that this took, dropped ones too.
-    truncated: whether tokens, time or the student's context ran out before the search was done;
-        its answer is the best of what was finished by then.
-    tree: all that was proposed, for strategies that choose; notes: what the strategy counted, such
-        as the `attempts` of repair, each program with its outcome, or that `stepwise` met a
-        `dead_end`.
-    error: why this question could not be searched; others are not affected.
-    finished: whether the text is whole.
-    """
-
-    question: str
-    text: str
-    program: str | None
-    steps: tuple[Step, ...]
-    outcome: Outcome | None
-    answer: Value
-    strategy: str = "greedy"
-    tokens: int = 0
-    truncated: bool = False
-    tree: tuple[Node, ...] = ()
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    finished: bool = True
-
-    @property
-    def state(self) -> Literal["finished", "partial", "failed"]:
-        """Whether there is a whole program (it may still have failed to run), or a part, or none.
-
-        A part has no answer.
-        """
-        if self.error is not None:
-            return "failed"
-        return "finished" if self.finished else "partial"
 
 
 class Solver:
@@ -234,14 +190,19 @@ class Solver:
             raise ConfigError("question: is empty")
         source = self.student.card.prompt(question)
         if not prompt_fits(self.student, source):
-            encodes = self.student.is_encoder_decoder
-            tokens = len(tokenise_source(self.student.tokenizer, source, encodes))
-            verb = "read" if encodes else "read and write"
+            tokens = self.prompt_tokens(question)
+            verb = "read" if self.student.is_encoder_decoder else "read and write"
             raise ConfigError(
                 f"question: is too long: {tokens} tokens with its prompt, and this student "
                 f"can {verb} {longest_text(self.student)} in all"
             )
         return source
+
+    def prompt_tokens(self, question: str) -> int:
+        """Return how many tokens the student reads of a question, with its prompt."""
+        source = self.student.card.prompt(question)
+        encodes = self.student.is_encoder_decoder
+        return len(tokenise_source(self.student.tokenizer, source, encodes))
 
     def solution(self, job: Job) -> Solution:
         """Return the solution of a search that is done."""

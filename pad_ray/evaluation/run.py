@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +24,7 @@ from pad_ray.base.intervals import share_interval
 from pad_ray.base.sandbox_settings import SandboxSettings
 from pad_ray.base.schemas import JUDGED_SCHEMA
 from pad_ray.decoding.settings import SearchSettings, check_text_search, search_settings
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
 from pad_ray.evaluation.repair_accounting import print_repairs, repair_metrics
 from pad_ray.evaluation.requests import MAY_GROW, begin_flows
 from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
@@ -38,7 +37,6 @@ from pad_ray.flow.rows import DONE, ActorStage, run_rows
 from pad_ray.flow.stages import Stage, open_stage
 from pad_ray.students.card import StudentCard, worked_examples
 from pad_ray.students.files import located
-from pad_ray.students.models import DTYPES, check_loadable, load_student
 from pad_ray.students.trained_questions import count_trained
 from pad_ray.synthesis.judges import judge_program, judge_text
 from pad_ray.synthesis.reasons import CUT_SHORT
@@ -46,6 +44,9 @@ from pad_ray.synthesis.step_accounting import step_metrics
 from pad_ray.tasks import Task, get_task, short_name
 from pad_ray.tasks.inputs import exemplar_input
 from pad_ray.verifiers.settings import ScorerSettings
+
+if TYPE_CHECKING:
+    from pad_ray.decoding.solver import Solver
 
 # How the solver begins what it says of such a question.
 _TOO_LONG = "question: is too long"
@@ -84,7 +85,13 @@ class StudentStage:
 
     @cached_property
     def _solver(self) -> Solver:
-        # Made with the first batch: an error in an actor's constructor reaches nobody.
+        # Made with the first batch: an error in an actor's constructor reaches nobody. Imported
+        # with it: the driver loads no model, and need not wait for what does.
+        import torch
+
+        from pad_ray.decoding.solver import Solver
+        from pad_ray.students.models import DTYPES, load_student
+
         asking = self._asking
         student = load_student(asking.student, dtype=DTYPES[asking.precision])
         if torch.cuda.is_available():
@@ -104,6 +111,7 @@ class StudentStage:
         """End what the solver started."""
         if "_solver" in vars(self):
             self._solver.close()
+            self._solver.sandbox.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.to_pylist()
@@ -216,6 +224,8 @@ def _check(one: Asked, settings: EvaluationSettings, is_one_of_several: bool) ->
     worked_examples(task, settings.few_shot)  # fails where there are fewer
     _opened(one.student, settings, one.out, MAY_GROW)
     if is_one_of_several:
+        from pad_ray.students.models import check_loadable  # takes seconds to import
+
         check_loadable(source)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
 import ray
@@ -20,10 +21,11 @@ from pad_ray.flow.runtime import connect
 class Call:
     """A cell: a function of its arguments, and what of a node it holds while it runs.
 
-    Nothing, where it is its own actors and tasks that take the room.
+    Nothing, where it is its own actors and tasks that take the room. `MODULE:NAME` is a function
+    that only the cell imports.
     """
 
-    function: Callable[..., object]
+    function: Callable[..., object] | str
     arguments: tuple[Any, ...]
     cpus: float = 0.0
     gpus: float = 0.0
@@ -74,10 +76,11 @@ def in_parallel(
 
 
 @ray.remote(max_retries=0)
-def _cell(function: Callable[..., object], arguments: tuple[Any, ...]) -> float:
+def _cell(function: Callable[..., object] | str, arguments: tuple[Any, ...]) -> float:
     started = time.monotonic()
     try:
-        function(*arguments)
+        call = resolve_name(function) if isinstance(function, str) else function
+        call(*arguments)
     finally:
         let_go_of_all()  # the process may go on to other cells
     return time.monotonic() - started

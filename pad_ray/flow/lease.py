@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ __all__ = ["Lease"]
 _BEAT_S = 10.0
 # A holder that has changed nothing for so long is gone.
 _WATCHED_S = 3 * _BEAT_S
+_READS = 10
 # Of two that begin at once the later one has written by then.
 _SETTLED_S = 1.0
 
@@ -83,10 +85,16 @@ class Lease:
         self._place.write_text(text, encoding="utf-8")
 
     def _read(self) -> str | None:
-        try:
-            return self._place.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        for _ in range(_READS):
+            try:
+                return self._place.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                busy = error  # its holder wrote it while it was read
+        raise busy
 
     def _holder(self) -> Any:
         with suppress(ValueError, TypeError, KeyError):

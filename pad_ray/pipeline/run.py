@@ -18,16 +18,14 @@ from pad_ray.evaluation.settings import EvaluationRun, EvaluationSettings
 from pad_ray.evaluation.several import against_first, check_baseline, print_gains
 from pad_ray.flow.cells import Call, Poll, in_parallel
 from pad_ray.flow.stages import is_complete, read_manifest, stage_folder, write_json
-from pad_ray.pipeline.experiment.run import teacher_kinds
-from pad_ray.pipeline.experiment.settings import suited, suits
+from pad_ray.pipeline.experiment.settings import suited, suits, teacher_kinds
 from pad_ray.pipeline.report import StageResult, write_report
-from pad_ray.pipeline.settings import PipelineSettings
+from pad_ray.pipeline.settings import TRAIN, PipelineSettings
 from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.training.metrics import last_metrics
 from pad_ray.training.settings import Format, TrainingHyperparameters, TrainingSettings
-from pad_ray.training.student import train
 
 # The output folder whose student cluster/serve.yaml serves.
 _SERVED = "runs/demo"
@@ -124,13 +122,24 @@ def _train(
             _training(run, *_folders(synthesis, run.format), out)
             for run in (settings.training, other)
         ]
-    if settings.parallel == 1 or len(runs) == 1:
-        return [StageResult(run.out, train(run)) for run in runs]
-    to_do = [run for run in runs if not _is_done(run.out, train, run)]
-    calls = {f"a student of {run.format}s": Call(train, (run,)) for run in to_do}
+    to_do = [run for run in runs if not _is_trained(run.out)]
+    if to_do and (settings.parallel == 1 or len(runs) == 1):
+        from pad_ray.training.student import train  # takes many seconds to import
+
+        for run in to_do:
+            train(run)
+        to_do = []
+    calls = {f"a student of {run.format}s": Call(TRAIN, (run,)) for run in to_do}
     if calls:
         in_parallel("train", calls, settings.parallel, _steps_within(to_do))
     return [StageResult(run.out, read_manifest(run.out)) for run in runs]
+
+
+def _is_trained(folder: Path) -> bool:
+    if not is_complete(folder):
+        return False
+    print(f"train: {folder} is complete; nothing to do")
+    return True
 
 
 def _is_done(folder: Path, job: Callable[..., object], *arguments: object) -> bool:

@@ -14,6 +14,9 @@ from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.settings import SynthesisRun
 from pad_ray.training.settings import TrainingHyperparameters
 
+TRAIN = "pad_ray.training.student:train"
+"""What trains, for cells: they import it, and who starts them need not wait for that."""
+
 
 class PipelineSettings(Settings):
     """Run every stage in order into one directory; run again, it skips what is complete."""

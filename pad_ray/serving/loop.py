@@ -10,14 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pad_ray.base.errors import PadError
 from pad_ray.decoding.hypothesis import Step
-from pad_ray.decoding.scheduler import Job
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+
+if TYPE_CHECKING:
+    from pad_ray.decoding.scheduler import Job
+    from pad_ray.decoding.solver import Solver
 
 # Seconds between two calls of `on_border`.
 _TELL_S = 0.2

@@ -8,7 +8,7 @@ from typing import Literal
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.search import Node
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.decoding.solver import Solution
+from pad_ray.decoding.solution import Solution
 from pad_ray.serving.errors import ApiError
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.serve import metrics
 
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+
+if TYPE_CHECKING:
+    from pad_ray.decoding.solver import Solver
 
 # Ray types tag keys as tuples of one.
 _BY_STRATEGY: Any = ("student", "strategy")

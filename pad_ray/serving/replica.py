@@ -7,20 +7,22 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from ray import serve
 
 from pad_ray.base.errors import ConfigError, PadError
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
 from pad_ray.serving.errors import ApiError, bad_field, out_of_time
 from pad_ray.serving.loop import DecodingLoop, Listener, LoopClosedError
 from pad_ray.serving.messages import Answered, Ask, Event
 from pad_ray.serving.metrics import ReplicaMetrics, answer_class
 from pad_ray.serving.settings import ServingSettings
 from pad_ray.serving.tracing import Tracing, ended
-from pad_ray.students.models import tokenise_source
+
+if TYPE_CHECKING:
+    from pad_ray.decoding.solver import Solver
 
 logger = logging.getLogger("ray.serve")
 
@@ -32,7 +34,6 @@ class SolverReplica:
 
     def __init__(self, settings: ServingSettings) -> None:
         self._tracing = Tracing(settings.tracing)
-        torch.set_num_threads(settings.threads)
         self._settings = settings
         self._metrics = ReplicaMetrics()
         self._loops: dict[str, DecodingLoop] = {}
@@ -47,6 +48,9 @@ class SolverReplica:
         return await asyncio.to_thread(self._open, name)
 
     def _open(self, name: str) -> DecodingLoop:
+        # Here, because who only makes the application needs no model, and waits for no import.
+        from pad_ray.decoding.solver import Solver
+
         student = self._settings.students[name]
         solver = Solver.from_pretrained(
             student.path,
@@ -55,6 +59,7 @@ class SolverReplica:
             scorers=student.scorers,
             precision=student.precision,
             max_rows=self._settings.max_rows,
+            threads=self._settings.threads,
         )
         loop = DecodingLoop(solver, partial(self._at_border, name))
         self._loops[name] = loop
@@ -100,10 +105,7 @@ class SolverReplica:
         self._log(ask, solution, seconds)
         if not solution.text and solution.truncated and ask.search.budget_s is not None:
             return out_of_time(ask.search.budget_s)
-        student = loop.solver.student
-        source = student.card.prompt(ask.question)
-        ids = tokenise_source(student.tokenizer, source, student.is_encoder_decoder)
-        return Answered(solution, len(ids))
+        return Answered(solution, loop.solver.prompt_tokens(ask.question))
 
     async def _searched(self, ask: Ask, listener: Listener) -> tuple[DecodingLoop, Solution]:
         while True:

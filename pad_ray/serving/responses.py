@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from pad_ray.decoding.hypothesis import Step
 from pad_ray.decoding.search import Node
-from pad_ray.decoding.solver import Solution
+from pad_ray.decoding.solution import Solution
 from pad_ray.serving.messages import Answered, Ask
 from pad_ray.serving.schemas import NodeModel, OutcomeModel, SolveResponse, StepModel, Usage
 

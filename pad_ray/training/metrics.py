@@ -7,8 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
-
 from pad_ray.base.errors import DataError
 
 
@@ -16,6 +14,8 @@ class MetricsLog:
     """Rank 0 writes metrics as JSON lines, and to a TensorBoard folder if there is one."""
 
     def __init__(self, path: str, tensorboard: str | None, resumed_at: int) -> None:
+        import torch.distributed  # which who reads metrics has no need of
+
         self._active = torch.distributed.get_rank() == 0
         self._path = Path(path)
         self._board: Any = None

@@ -13,7 +13,8 @@ from small_students import Example
 
 from pad_ray.decoding.search import Ahead
 from pad_ray.decoding.settings import SearchSettings, Weights
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+from pad_ray.decoding.solver import Solver
 from pad_ray.students.models import Student
 from pad_ray.verifiers.base import Candidate
 

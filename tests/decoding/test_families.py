@@ -7,7 +7,8 @@ from families import FAMILIES, family
 from small_students import Example
 
 from pad_ray.decoding.settings import SearchSettings
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+from pad_ray.decoding.solver import Solver
 from pad_ray.students.models import Student
 
 SEARCHES = {

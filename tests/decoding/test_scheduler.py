@@ -21,7 +21,8 @@ from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.scheduler import Job
 from pad_ray.decoding.search import Open, Run, Search, Trail, write
 from pad_ray.decoding.settings import SearchSettings, Weights
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+from pad_ray.decoding.solver import Solver
 from pad_ray.decoding.strategies import STRATEGIES
 from pad_ray.students.models import Student, tokenise_source
 from pad_ray.verifiers.base import Candidate

@@ -13,7 +13,8 @@ from pad_ray.decoding.growth import Grow
 from pad_ray.decoding.hypothesis import Hypothesis, Step
 from pad_ray.decoding.search import OUT_OF_TOKENS, Trail, Verify
 from pad_ray.decoding.settings import SearchSettings, Weights
-from pad_ray.decoding.solver import Solution, Solver
+from pad_ray.decoding.solution import Solution
+from pad_ray.decoding.solver import Solver
 from pad_ray.decoding.strategies import STRATEGIES
 from pad_ray.decoding.strategies.stepwise import diverse
 from pad_ray.programs.canonical import normalise_program

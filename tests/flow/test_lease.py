@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -97,3 +98,24 @@ def test_a_folder_in_storage_is_one_runs(place: Path) -> None:
     assert place.exists()
     let_go(folder)
     assert not place.exists()
+
+
+class Changing:
+    """An object that is written while it is read, as s3fs tells of it, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def read_text(self, encoding: str) -> str:
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(errno.EBUSY, "The remote file no longer exists.")
+        return '{"run": "another", "beat": 7}'
+
+
+def test_an_object_that_is_written_while_it_is_read_is_read_again() -> None:
+    place: Any = Changing(3)
+    assert Lease(place)._holder() == "another"
+    place = Changing(10**6)
+    with pytest.raises(OSError, match="no longer exists"):
+        Lease(place)._read()

@@ -22,12 +22,13 @@ from pad_ray.pipeline.experiment.report import write_results
 from pad_ray.pipeline.experiment.results import Answers, Group
 from pad_ray.pipeline.experiment.settings import (
     ExperimentSettings,
-    Format,
     changed_evaluation,
     changed_training,
     suited,
     suits,
+    teacher_kinds,
 )
+from pad_ray.pipeline.settings import TRAIN
 from pad_ray.synthesis.augmentation.run import augment
 from pad_ray.synthesis.augmentation.settings import AugmentationSettings
 from pad_ray.synthesis.repairs.injections.run import inject_errors
@@ -35,8 +36,7 @@ from pad_ray.synthesis.repairs.settings import InjectionSettings
 from pad_ray.synthesis.run import synthesize
 from pad_ray.synthesis.settings import SynthesisRun, SynthesisSettings
 from pad_ray.teachers.prompts import Format as TeacherFormat
-from pad_ray.training.settings import TrainingSettings
-from pad_ray.training.student import train
+from pad_ray.training.settings import Format, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     trainings = {cell: _training(settings, cell, data, repairs, augmented, out) for cell in cells}
     for is_taught in (False, True):
         runs = {
-            cell.name: Call(train, (run,))
+            cell.name: Call(TRAIN, (run,))
             for cell, run in trainings.items()
             if (settings.variants[cell.variant].teacher is not None) is is_taught
         }
@@ -95,12 +95,6 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     evaluate_at_once(evaluations, settings.parallel)
     answers = _answers(asked, trainings) + _ensembles(settings, asked, weighed, trainings)
     return write_results(out, settings.title, answers, _data_counts(data))
-
-
-def teacher_kinds(formats: Sequence[Format]) -> list[TeacherFormat]:
-    """Return what a teacher must write; answers alone are taken from programs' rows."""
-    kinds: list[TeacherFormat] = ["program"] if set(formats) - {"cot"} else []
-    return [*kinds, "cot"] if "cot" in formats else kinds
 
 
 def _synthesize(

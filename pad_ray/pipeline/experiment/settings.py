@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,6 +18,7 @@ from pad_ray.students.card import TEXT_FORMATS
 from pad_ray.synthesis.augmentation.settings import AugmentationRun
 from pad_ray.synthesis.repairs.settings import InjectionRun
 from pad_ray.synthesis.settings import SynthesisRun
+from pad_ray.teachers.prompts import Format as TeacherFormat
 from pad_ray.training.settings import Format, TrainingHyperparameters
 
 __all__ = [
@@ -183,3 +184,9 @@ def changed_training(
 def changed_evaluation(run: EvaluationRun, changes: dict[str, Any]) -> EvaluationRun:
     """Return the settings of an evaluation with some changed."""
     return validate(EvaluationRun, run.model_dump() | changes)
+
+
+def teacher_kinds(formats: Sequence[Format]) -> list[TeacherFormat]:
+    """Return what a teacher must write; answers alone are taken from programs' rows."""
+    kinds: list[TeacherFormat] = ["program"] if set(formats) - {"cot"} else []
+    return [*kinds, "cot"] if "cot" in formats else kinds
