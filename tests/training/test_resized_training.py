@@ -15,9 +15,9 @@ from pad_ray.base.errors import ConfigError
 from pad_ray.flow.stages import read_manifest
 from pad_ray.training.student import train
 
-# Largest seen: 4e-5 (T5, stage 3), and 8e-3 where the saved weights are rounded to bf16, which
-# is one step at 1.
-CLOSE = {"fp32": 1e-4, "bf16": 1.6e-2}
+# Largest seen: 1.2e-4 (T5, stage 3; optimizer state of the wrong step moves a weight by 1.7e-3),
+# and 8e-3 where the saved weights are rounded to bf16, which is one step at 1.
+CLOSE = {"fp32": 3e-4, "bf16": 1.6e-2}
 
 
 def leave_half_a_conversion(out: Path) -> None:
