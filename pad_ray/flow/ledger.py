@@ -63,7 +63,11 @@ class Rates:
 
 @dataclass
 class Totals:
-    """What has been asked and found, over all runs of a directory (`asked`: over this one)."""
+    """What has been asked and found, over all runs of a directory (`asked`: over this one).
+
+    `busy_s` is how long actors were at work on `pieces`, `flow_s` how long it took from the end of
+    the first of these to the end of the last: the start of the actors is no part of that.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -71,6 +75,8 @@ class Totals:
     asked: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     busy_s: Counter[str] = field(default_factory=Counter)
+    flow_s: Counter[str] = field(default_factory=Counter)
+    pieces: Counter[str] = field(default_factory=Counter)
 
     @property
     def tokens(self) -> int:
@@ -120,6 +126,7 @@ class Ledger:
         self._totals = spent or Totals()
         self._clock = clock
         self._free_at: dict[tuple[str, str], float] = {}
+        self._ended_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._limits: defaultdict[str, FailureLimit] = defaultdict(
             lambda: FailureLimit(max_failures, can_retry)
@@ -180,9 +187,13 @@ class Ledger:
             self._totals.reasons.update(reasons)
 
     def busy(self, part: str, seconds: float) -> None:
-        """Note that an actor of the teacher or the sandbox was at work for so long."""
+        """Note that an actor of the teacher or the sandbox was at work on a piece for so long."""
         with self._lock:
+            now = self._clock()
             self._totals.busy_s.update({part: seconds})
+            self._totals.pieces.update({part: 1})
+            self._totals.flow_s.update({part: now - self._ended_at.get(part, now)})
+            self._ended_at[part] = now
 
     def note(self, part: str, rows: Sequence[NotedRow]) -> str | None:
         """Note how rows of the teacher or the judge went; return why the run ends, if it does."""

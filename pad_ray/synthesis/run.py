@@ -474,9 +474,13 @@ def _finish(
         "not_asked": not_asked,
         "rounds": _round_counts(rounds, earlier, settings),
     }
-    busy = {part: round(seconds, 3) for part, seconds in totals.busy_s.items()}
+    worked = {
+        "busy_s": {part: round(seconds, 3) for part, seconds in totals.busy_s.items()},
+        "flow_s": {part: round(seconds, 3) for part, seconds in totals.flow_s.items()},
+        "pieces": dict(totals.pieces),
+    }
     spent = _spent(totals, result)
-    manifest = stage.finish({"counts": counts, **result, "spent": spent, "busy_s": busy})
+    manifest = stage.finish({"counts": counts, **result, "spent": spent, **worked})
     again = failed + counts["by_reason"].get(_CUT, 0)
     if not not_asked and not (again and settings.may_answer_otherwise):
         remove_folder(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -27,12 +27,17 @@ _PARTS = ("problems", "start", "rounds", "finish", "report")
 # An actor beyond those of the calibration: Python, pyarrow and a sandbox of its own.
 _ACTOR_GB = 0.15
 _LONG_ENOUGH_S = 15.0
+# So many pieces show how fast rows flow, whenever the first of them came.
+_PIECES = 8
 _LARGER = 4
 
 
 @dataclass(frozen=True)
 class Observed:
-    """A synthesis that was run: its sizes, the seconds of its parts, what its actors worked."""
+    """A synthesis that was run: its sizes, the seconds of its parts, what its actors worked.
+
+    `busy_s`, `flow_s` and `pieces` are those of the ledger's `Totals`.
+    """
 
     out: Path
     problems: int
@@ -46,6 +51,8 @@ class Observed:
     memory_gb: float
     teacher_actors: int
     sandbox_actors: int
+    flow_s: dict[str, float] = field(default_factory=dict)
+    pieces: dict[str, int] = field(default_factory=dict)
 
     @property
     def wall_s(self) -> float:
@@ -53,6 +60,14 @@ class Observed:
 
     def busy_a_row(self, part: str) -> float:
         return self.busy_s.get(part, 0.0) / self.rows
+
+    @property
+    def judged_every_s(self) -> float | None:
+        """The seconds from one judged row to the next; None where too few pieces tell."""
+        pieces = self.pieces.get("sandbox", 0)
+        if pieces < _PIECES:
+            return None
+        return self.flow_s["sandbox"] / (self.rows * (1 - 1 / pieces))
 
 
 def calibration_sizes(problems: int, *, is_paid: bool) -> list[int]:
@@ -127,6 +142,8 @@ def _observe(run: SynthesisRun, problems: int, out: Path) -> Observed:
         memory.gb,
         teachers,
         sandboxes,
+        manifest["flow_s"],
+        manifest["pieces"],
     )
 
 
@@ -182,7 +199,8 @@ def estimate_synthesis(
     rows = problems * large.rows / large.problems
     parts = {part: _part_line(part, small, large) for part in _PARTS}
     actors = _actors_on(run, cluster.slots)
-    rounds, note = _rounds_s(run, large, parts.pop("rounds"), rows, actors, cluster)
+    del parts["rounds"]
+    rounds, note = _rounds_s(run, large, _rounds_line(seen), rows, actors, cluster)
     first_run = max(0.0, seen[0].wall_s - seen[1].wall_s) if len(seen) > 2 else 0.0
     others = sum(line.at(rows) for line in parts.values())
     tokens = large.tokens.times(rows)
@@ -203,6 +221,20 @@ def estimate_synthesis(
 
 def _part_line(part: str, small: Observed, large: Observed) -> Line:
     return fit_line([(one.rows, one.seconds.get(part, 0.0)) for one in (small, large)])
+
+
+def _rounds_line(seen: Sequence[Observed]) -> Line:
+    """Return what asking and judging take by rows.
+
+    Where rows were seen to flow, their pace is what each takes: the difference of two runs has the
+    noise of both runs' starts in it, of seconds, which a run of ten times the size would multiply.
+    """
+    small, large = _largest(seen)
+    paces = [one.judged_every_s for one in seen if one.rows == large.rows]
+    known = [pace for pace in paces if pace is not None]
+    if not known:
+        return _part_line("rounds", small, large)
+    return Line(max(0.0, large.seconds["rounds"] - min(known) * large.rows), min(known))
 
 
 def _rounds_s(

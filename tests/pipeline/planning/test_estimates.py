@@ -63,6 +63,21 @@ def test_synthesis_grows_along_the_measured_line() -> None:
     assert found.seconds.likely == pytest.approx(1 + 1 + 1 + 10)
 
 
+def test_where_rows_flow_their_pace_counts_and_not_how_long_the_start_took() -> None:
+    def run(rows: int, start_s: float) -> Observed:
+        seconds = {"rounds": start_s + rows / 1000}
+        flowing = {"sandbox": rows / 1000 * (1 - 1 / 20)}
+        return seen(rows, seconds=seconds, flow_s=flowing, pieces={"sandbox": 20})
+
+    late = [run(100, 1.0), run(100, 1.0), run(1000, 3.0)]
+    found = estimate_synthesis(scripted(), late, 10_000, ClusterSettings(), 0.25)
+    assert found.seconds.likely == pytest.approx(3 + 10)
+    # Too few pieces to tell: the line through both runs.
+    few = [replace(one, pieces={"sandbox": 2}) for one in late]
+    found = estimate_synthesis(scripted(), few, 10_000, ClusterSettings(), 0.25)
+    assert found.seconds.likely > 25
+
+
 def test_the_excess_of_a_process_s_first_run_is_paid_once() -> None:
     runs = [seen(100, seconds={"rounds": 4.1}), seen(100, seconds={"rounds": 1.1}), seen(1000)]
     first = estimate_synthesis(scripted(), runs, 10_000, ClusterSettings(), 0.25)
