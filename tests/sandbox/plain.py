@@ -160,6 +160,10 @@ def differs(found: Told, wanted: Told) -> bool:
         # Plain Python prints neither the line, nor what code a process that went well had.
         codes = {"0": ("None", "0", ""), "1": ("1", "True")}.get(str(wanted.message), ())
         return found.error_type != "SystemExit" or found.message not in (wanted.message, *codes)
+    if found.kind == "memory":
+        # Where a recursion that CPython 3.13.0 does not count has used up the memory, plain Python
+        # says so or crashes, as it happens.
+        return wanted.error_type not in ("MemoryError", "SIGSEGV")
     wanted_message = wanted.message or ""
     if found.message and wanted_message.startswith(found.message):
         # Printed below or behind the message: a guess at what was meant.
