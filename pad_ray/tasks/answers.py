@@ -72,12 +72,11 @@ def number_text(value: float | Fraction) -> str:
 
 def _exact_text(value: Fraction) -> str:
     """Return a fraction as a decimal number where it is a short one, else as `a/b`."""
-    for places in range(_MOST_PLACES + 1):
+    for places in range(1, _MOST_PLACES + 1):
         shifted = value * 10**places
         if shifted.denominator == 1:
             digits = str(abs(shifted.numerator)).zfill(places + 1)
-            point = f".{digits[-places:]}" if places else ""
-            return f"{'-' if value < 0 else ''}{digits[: len(digits) - places]}{point}"
+            return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
     return str(value)
 
 
@@ -197,7 +196,7 @@ def _last_statement(text: str) -> str | None:
     said = next((mark for mark in reversed(marks) if _is_said(mark)), None)
     for start, inside, end in boxes(text)[-1:]:
         if said is None or start > said.end():
-            return plain_text(text[inside : min(end, inside + _LONGEST_STATEMENT)])
+            return text[inside : min(end, inside + _LONGEST_STATEMENT)]
     return None if said is None else _stated_after(said)
 
 

@@ -251,22 +251,20 @@ def _value_of(found: re.Match[str]) -> Fraction | None:
         # 10 500/3 is no mixed number.
         return int(found["whole"]) + Fraction(part, below) if part < below else None
     if found["top"]:
-        below_ = _decimal(found["bottom"])
-        above = _decimal(found["top"])
-        return above / below_ if above is not None and below_ else None
+        divisor = _decimal(found["bottom"])
+        return _decimal(found["top"]) / divisor if divisor else None
     exponent = int((found["exponent"] or found["times"] or found["power"] or "0").replace(" ", ""))
     exponent += _SCALES.get((found["scale"] or "").lower(), 0)
     if found["money"]:
         exponent += _LETTERS.get((found["letter"] or "").lower(), 0)
-    value = _decimal(found["decimal"] or "1")
-    if value is None or abs(exponent) + len(found["decimal"] or "1") > _MOST_DIGITS:
+    digits = found["decimal"] or "1"
+    if abs(exponent) + len(digits) > _MOST_DIGITS:
         return None
-    return value * Fraction(10) ** exponent
+    return _decimal(digits) * Fraction(10) ** exponent
 
 
-def _decimal(digits: str) -> Fraction | None:
-    bare = re.sub("[, '_]", "", digits)
-    return Fraction(bare) if len(bare) <= _MOST_DIGITS else None
+def _decimal(digits: str) -> Fraction:
+    return Fraction(re.sub("[, '_]", "", digits))
 
 
 def _unit_name(text: str) -> str:
@@ -281,7 +279,7 @@ class _Signs(dict[int, str]):
     def __missing__(self, code: int) -> str:
         sign = chr(code)
         kind = unicodedata.decomposition(sign).partition(" ")[0]
-        if code > 127 and unicodedata.category(sign) == "Nd":
+        if unicodedata.category(sign) == "Nd":
             put = str(unicodedata.digit(sign))
         elif kind == "<fraction>":
             put = " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/")
@@ -357,12 +355,10 @@ def _without_latex(text: str) -> str:
 
 
 def _without_marks(text: str) -> str:
-    while (found := _MARKED.fullmatch(text)) is not None:
-        text = found["inside"].strip()
-    if text.endswith(".") and len(text) > 1:
-        text = text[:-1].rstrip()
-        return _without_marks(text) if _MARKED.fullmatch(text) else text
-    return text
+    bare = text.rstrip(".").rstrip()
+    while (found := _MARKED.fullmatch(bare)) is not None:
+        bare = found["inside"].strip().rstrip(".").rstrip()
+    return bare
 
 
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)

@@ -53,6 +53,8 @@ SAME: list[tuple[object, object]] = [
     ("(8%)", "-8%"),
     ("(8) dollars", -8),
     ("€(8)", -8),
+    ("(8)%", -0.08),
+    ("(8%)", -0.08),
     # Groups.
     ("1,000", 1000),
     ("1٬000", 1000),
@@ -69,6 +71,7 @@ SAME: list[tuple[object, object]] = [
     ("1_000", 1000),
     (r"1{,}000", 1000),
     (r"16\,000", 16000),
+    (r"1{.}5", 1.5),
     # Currency and units at either end.
     ("$18", "18"),
     ("US$ 18", 18),
@@ -131,6 +134,10 @@ SAME: list[tuple[object, object]] = [
     ("2nd", 2),
     ("3rd", 3),
     ("7th", 7),
+    ("1st place", "1 place"),
+    ("2nd place", "2 places"),
+    ("3rd place", "3 places"),
+    ("7th place", "7 places"),
     ("5 kg", "5 kilograms"),
     ("5 km per h", "5 km/h"),
     ("5 m2", 5),
@@ -169,6 +176,9 @@ SAME: list[tuple[object, object]] = [
     (r"3\frac{3}{4}", 3.75),
     ("1/3", 1 / 3),
     ("1/3", "0.3333333333"),
+    ("1/3", "0.3333336"),
+    ("-1/3", "-0.3333336"),
+    ("499999.5", "500000"),
     (Fraction(1, 3), "1/3"),
     ("6/3", 2),
     ("6÷3", 2),
@@ -241,6 +251,8 @@ SAME: list[tuple[object, object]] = [
     ("*15*", 15),
     ("_15_", 15),
     ("'15'", 15),
+    ("`15`", 15),
+    ("15...", 15),
     ("$$15$$", 15),
     (r"\[15\]", 15),
     (r"\displaystyle 15", 15),
@@ -249,6 +261,7 @@ SAME: list[tuple[object, object]] = [
     (r"\mathrm{15}", 15),
     (r"\emph{Ada}", "Ada"),
     ("\u066115", 115),
+    ("room \u0663", "room 3"),
     ("１５", 15),
     # Yes and no.
     (True, "yes"),
@@ -320,6 +333,7 @@ SAME: list[tuple[object, object]] = [
     ({2, 1}, [1, 2]),
     ("{1, 2}", [1, 2]),
     (r"\{1, 2\}", [1, 2]),
+    (r"\boxed{\{1, 2\}}", [1, 2]),
     (r"\left(1, 2\right)", [1, 2]),
     (r"\left[1, 2\right]", [1, 2]),
     ("(Ada, Bo)", "Ada, Bo"),
@@ -351,13 +365,19 @@ SAME: list[tuple[object, object]] = [
     (0.1 + 0.2, "0.3"),
     (5.5e-17, "0"),
     (5e-10, "0"),
+    (5e-10, 0),
     (1e16, "10000000000000001"),
     (12.000000001, "12"),
     (1e20, 10**20),
     ("1.2345678901234567e+19", 12345678901234567890),
     (1.2345678901234567e19, "12345678901234567890"),
+    ("1.2345678901234567 × 10^19", 12345678901234567890),
+    ("-1.2345678901234567e19", -12345678901234567890),
     (10**400, f"1{'0' * 400}"),
     (Fraction(10**400, 3), f"1{'0' * 400}/3"),
+    (Fraction(10**400 + 1, 3), f"1{'0' * 400}/3"),
+    (Fraction(3 * 10**400 + 1, 3), 10**400),
+    (Fraction(3 * 10**400 - 1, 3), 10**400),
 ]
 # One of a pair is no answer of this grammar: it is there to show that nothing equals it.
 SAME = [pair for pair in SAME if pair[1] is not None]
@@ -374,6 +394,11 @@ OTHER: list[tuple[object, object]] = [
     (2e-9, "0"),
     (5e15, "5000000000000001"),
     (0, "1e-10"),
+    ("1/3", "0.3333338"),
+    ("1/3", math.nan),
+    ("1/3", math.inf),
+    (f"1{'0' * 400}%", 5),
+    ("1e-999999999", 1),
     ("1e-10", 0.0),
     ("-8", 8),
     ("--8", 8),
@@ -391,6 +416,8 @@ OTHER: list[tuple[object, object]] = [
     ("5 kg", "5 lb"),
     ("5 kg", "5 km"),
     (r"\boxed{5} or 6", 5),
+    (r"3 or \boxed{5}", 5),
+    ("5①", 51),
     ("5m", "5 kg"),
     ("5k", "5 m"),
     ("3 cats", "3 dogs"),
@@ -422,6 +449,14 @@ OTHER: list[tuple[object, object]] = [
     ("5 = 6", 5),
     ("5 g", "5 kg"),
     ("5 min", "5 miles"),
+    ("5 form", "5 from"),
+    ("5 ms", "5 minutes"),
+    (f"5 {'words of a longer story ' * 3}", 5),
+    ("5°", "5 kg"),
+    ("5 deg", "5 kg"),
+    ("5'", "5 kg"),
+    ("5¢", "$5"),
+    ("¥5", "$5"),
     ("$5", "€5"),
     ("$5k", 5),
     ("1 00", 100),
@@ -759,6 +794,14 @@ def exactly(value: object, answer: str) -> bool:
     return value == float(answer)
 
 
+def by_spelling(value: object, answer: str) -> bool:
+    return str(value) == answer
+
+
+def never(value: object, answer: str) -> bool:
+    return False
+
+
 def begins(value: object, answer: str) -> bool:
     return answer.startswith(str(value))
 
@@ -786,6 +829,11 @@ def about(value: object, answer: str) -> bool:
         (goes_on, ["Ada", "Ada Bo"], ["Ada", "Ada"]),
         (exactly, [0.1 + 0.2, 0.3], ["0.30000000000000004", "0.3"]),
         (equal, [40, 0.4, "40%"], ["40"] * 3),
+        (by_spelling, [True, "True"], ["True"] * 2),
+        (by_spelling, [[1, 2], [1, 2.0]], ["[1, 2]"] * 2),
+        (by_spelling, [math.nan, math.inf, math.nan], ["nan", "inf", "nan"]),
+        # What a task takes for no answer counts as it is spelled.
+        (never, ["$5", "5", 5], ["5"] * 3),
     ],
 )
 def test_a_tasks_own_check_tells_which_answers_are_one(
@@ -803,6 +851,8 @@ def test_a_tasks_own_check_tells_which_answers_are_one(
         ("18 dollars", "18"),
         ("£18", "18"),
         ({"b": 1, "a": 2.0}, '{"a": 2, "b": 1}'),
+        ({1: 2, None: 3, True: 4}, '{"1": 4, "null": 3}'),
+        (1e300, "1e+300"),
         ("40%", "40%"),
         (None, "null"),
         (True, "true"),
