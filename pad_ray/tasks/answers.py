@@ -18,7 +18,15 @@ from typing import TypeAlias
 
 from pad_ray.base.records import gold_answers
 from pad_ray.sandbox import Value
-from pad_ray.tasks.numerals import Number, boxes, numbers_in, plain_text, read_number
+from pad_ray.tasks.numerals import (
+    Number,
+    are_one,
+    boxes,
+    number_alone,
+    numbers_in,
+    plain_text,
+    read_number,
+)
 from pad_ray.tasks.readings import Answer, equal, numbers_equal, read, read_words
 
 __all__ = [
@@ -51,7 +59,6 @@ _TRUTH = re.compile(
     r"(yes|no)\b[*_]*(?:\s*[,;:\u2013\u2014]| +(?:because|since|as)\b)", re.IGNORECASE
 )
 _MARK = "####"
-_DIGITS = re.compile(r"\d[\d,.]*")
 _WORDS = re.compile(r"[^\W\d_]{2}|[=:]")
 _LONGEST_STATEMENT = 1000
 _FEW_WORDS = 4
@@ -100,27 +107,19 @@ def gold_text(answer: str) -> str:
 def marked_number(worked: str) -> str | None:
     """Return the plain number on the line of the last `####`; None without one, or of several."""
     line = next((line for line in worked.rpartition(_MARK)[2].splitlines() if line.strip()), "")
-    plain = plain_number(line)
-    if plain is None:
-        numbers = [number for _, number in numbers_in(line)]
-        alone = _are_one(numbers) and len(numbers) == len(_DIGITS.findall(plain_text(line)))
-        return _digits(numbers[0], line) if alone else None
-    return plain
+    number = read_number(line) or number_alone(line)
+    return None if number is None else _digits(number, line)
 
 
 def _digits(number: Number, spelled: str) -> str:
     if isinstance(number.value, float):
         return repr(number.value)
-    value = Fraction(number.value)
+    value = number.value
     # Trailing zeros stay as they are written.
     written = re.search(r"\d*\.\d+", spelled.replace(",", ""))
     digits = written[0] if written and Fraction(written[0]) == abs(value) else None
     text = f"{'-' if value < 0 else ''}{digits}" if digits else number_text(value)
     return f"{text}%" if number.percent else text
-
-
-def _are_one(numbers: Sequence[Number]) -> bool:
-    return len({number.value for number in numbers}) == 1
 
 
 def answer_sentence(answer: str) -> str:
@@ -149,7 +148,7 @@ def judged_answer(text: str, answer: str, equal: Check) -> tuple[int | float | s
 def _readings(text: str) -> list[int | float | str]:
     """Return what the last statement of an answer can be read as, the likeliest first."""
     stated = _last_statement(text)
-    return [] if stated is None else list(dict.fromkeys(_readings_of(stated)))
+    return [] if stated is None else list(_readings_of(stated))
 
 
 def _readings_of(stated: str) -> Iterator[int | float | str]:
@@ -160,7 +159,7 @@ def _readings_of(stated: str) -> Iterator[int | float | str]:
     number = next(filter(None, map(read_number, (words, sentence))), None)
     if number is None and not _is_other(read(sentence)):
         numbers = numbers_in(sentence)
-        if numbers and (numbers[0][0] == 0 or _are_one([one for _, one in numbers])):
+        if numbers and (numbers[0][0] == 0 or are_one([one for _, one in numbers])):
             number = numbers[0][1]
     if number is not None:
         yield _value_of(number)
@@ -231,7 +230,7 @@ def agreed(answers: Sequence[Value], same: Check | None = None) -> list[str]:
     for spelling, answer in zip(spelled, answers, strict=True):
         known.setdefault(spelling, {})[repr(answer)] = answer
     group = {spelling: spelling for spelling in known}
-    for one, other in combinations(sorted(known), 2):
+    for one, other in combinations(known, 2):
         if group[one] != group[other] and _any_same(known[one], other, known[other], one, check):
             merged, into = group[other], group[one]
             group = {name: into if root == merged else root for name, root in group.items()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -23,8 +24,10 @@ __all__ = [
     "RELATIVE",
     "Number",
     "Real",
+    "are_one",
     "boxes",
     "close",
+    "number_alone",
     "numbers_agree",
     "numbers_in",
     "plain_text",
@@ -204,12 +207,27 @@ def numbers_in(text: str) -> list[tuple[int, Number]]:
 
     Digits inside words, dates, times and ranges are no numbers.
     """
-    found = []
-    for match in _INSIDE.finditer(_told(text[:_MOST_DIGITS])):
+    return list(_numbers_told(_told(text[:_MOST_DIGITS])))
+
+
+def number_alone(text: str) -> Number | None:
+    """Return the one number in a text, however often it is said; None where other digits stand."""
+    told = _told(text[:_MOST_DIGITS])
+    numbers = [number for _, number in _numbers_told(told)]
+    alone = are_one(numbers) and not any(map(str.isdigit, _INSIDE.sub("", told)))
+    return numbers[0] if alone else None
+
+
+def _numbers_told(told: str) -> Iterator[tuple[int, Number]]:
+    for match in _INSIDE.finditer(told):
         number = _number_of(match, "")
         if number is not None:
-            found.append((match.start(), number))
-    return found
+            yield match.start(), number
+
+
+def are_one(numbers: Sequence[Number]) -> bool:
+    """Tell whether all of some numbers, of which there must be one, are of one value."""
+    return len({number.value for number in numbers}) == 1
 
 
 def _is_unit(text: str) -> bool:

@@ -97,7 +97,7 @@ def _plainly(text: str) -> int | float | None:
         return int(text)
     if _PLAIN.fullmatch(text) is None:
         return None
-    number = float(text) if "." in text else int(text)
+    number = float(text)
     # What is nearly nothing is told from nothing by exact numbers alone.
     return number if abs(number) > RELATIVE else None
 
@@ -139,7 +139,7 @@ def _read(answer: object, depth: int) -> Answer:
             return _read(answer[0], depth + 1)
         return Answer(items=tuple(_read(item, depth + 1) for item in answer))
     if isinstance(answer, dict):
-        pairs = ((read_words(_key(key)), _read(one, depth + 1)) for key, one in answer.items())
+        pairs = ((read_words(str(key)), _read(one, depth + 1)) for key, one in answer.items())
         return Answer(fields=dict(pairs))
     if isinstance(answer, Rational):
         # Of numpy's as well, whose parts are no ints.
@@ -147,19 +147,16 @@ def _read(answer: object, depth: int) -> Answer:
     return _read_foreign(answer, depth)
 
 
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else str(key)
-
-
 def _read_foreign(answer: object, depth: int) -> Answer:
     if answer is None:
         return _UNREAD
     if isinstance(answer, set | frozenset):
         return _read(sorted(answer, key=_in_order), depth + 1)
-    if type(answer).__module__ == "numpy" and hasattr(answer, "tolist"):
-        return _read(answer.tolist(), depth + 1)
     try:
-        plain = from_wire(to_wire(answer, _LONGEST_LIST), _LONGEST_LIST)
+        if hasattr(answer, "tolist"):  # numpy's, pandas', torch's
+            plain = answer.tolist()
+        else:
+            plain = from_wire(to_wire(answer, _LONGEST_LIST), _LONGEST_LIST)
     except (UnsupportedValue, ArithmeticError, TypeError, ValueError):
         return _UNREAD
     return _read(plain, depth + 1)
