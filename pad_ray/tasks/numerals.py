@@ -364,9 +364,11 @@ def plain_text(text: str) -> str:
 
 
 def _without_latex(text: str) -> str:
-    for start, inside, end in boxes(text)[:1]:
-        if not text[:start].strip("\\([ $") and not text[end + 1 :].strip("\\)] $."):
-            text = text[inside:end]
+    first, last = 0, len(text)
+    for start, inside, end in boxes(text):
+        if not text[first:start].strip("\\([ $") and not text[end + 1 : last].strip("\\)] $."):
+            first, last = inside, end
+    text = text[first:last]
     for pattern, put in _LATEX:
         text = pattern.sub(put, text)
     return text.strip()
