@@ -349,8 +349,6 @@ SAME: list[tuple[object, object]] = [
     ("[(1, 2), (3, 4)]", [[1, 2], [3, 4]]),
     ("{'a': True}", {"a": True}),
     ({10, 9}, [9, 10]),
-    ({"b", 1}, [1, "b"]),
-    ({("a", 1), (1, "a")}, [["a", 1], [1, "a"]]),
     ({"A ": 1}, {"a": 1}),
     ('{"a": 1}', {"a": 1.0}),
     ([], "[]"),
@@ -562,6 +560,12 @@ OTHER: list[tuple[object, object]] = [
 def test_answers_that_are_one(one: object, other: object) -> None:
     assert equal(one, other)
     assert equal(other, one)
+
+
+def test_sets_of_unlike_elements_are_lists_in_one_order() -> None:
+    # Not in the list above: a test's name must not depend on the order of hashes.
+    assert equal({"b", 1}, [1, "b"])
+    assert equal([["a", 1], [1, "a"]], {("a", 1), (1, "a")})
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER, ids=lambda one: repr(one)[:40])
