@@ -16,7 +16,13 @@ from typing import NamedTuple, NoReturn
 
 from pad_ray.sandbox import jail as lockdown
 from pad_ray.sandbox.jail import Jail
-from pad_ray.sandbox.program import Bench, evaluate, evaluate_if_harmless
+from pad_ray.sandbox.program import (
+    EVALUATE_FRAMES,
+    RECURSION_LIMIT,
+    Bench,
+    evaluate,
+    evaluate_if_harmless,
+)
 from pad_ray.sandbox.wire import (
     EXIT_NOT_JAILED,
     FRAMED,
@@ -53,6 +59,8 @@ _SHARED_RECURSION = 900
 # So few objects of a program may wait for a later one's end: too few to take long, or to overflow
 # the stack, when they are let go.
 _LITTER = 200
+# From `run_alone` to `evaluate`: `_run_child`, `_child` and `work`.
+_CHILD_FRAMES = 3
 # What a program is seen to try, for the message; a label, not a barrier.
 _WATCHED = frozenset(
     "_thread ctypes fcntl mmap open os pty resource shutil signal socket subprocess".split()
@@ -163,6 +171,7 @@ class Nursery:
         self.bench = bench
         self.attempts = Attempts(page)
         self.desk = Desk()
+        self.limited = False
         self.poller = select.poll()
         self.poller.register(pipes.requests, 0)  # hang-up only
         self.jail: Jail
@@ -184,6 +193,10 @@ class Together(NamedTuple):
 def run_alone(index: int, nursery: Nursery) -> None:
     """Run one program of the desk in a child of its own, and put the reply there."""
     settings, desk = nursery.settings, nursery.desk
+    if not nursery.limited:
+        # Once, and not in each child, whose every step costs it pages.
+        sys.setrecursionlimit(RECURSION_LIMIT + _frames_here() + _CHILD_FRAMES + EVALUATE_FRAMES)
+        nursery.limited = True
     source, size = desk.program(index), settings.output_kb << 10
 
     def work() -> bytes:
@@ -195,6 +208,14 @@ def run_alone(index: int, nursery: Nursery) -> None:
     if ended.ending != FRAMED and os.WIFSIGNALED(ended.status):
         ended = Reply(*ended[:4], nursery.page[:].rstrip(b"\0"))
     desk.answer += pack_reply(index, ended)
+
+
+def _frames_here() -> int:
+    """Return how many calls, of Python's count, the caller's is."""
+    frame, frames = sys._getframe(1), 1
+    while frame.f_back is not None:
+        frame, frames = frame.f_back, frames + 1
+    return frames
 
 
 def run_shared(indices: Sequence[int], nursery: Nursery) -> Together:
@@ -228,6 +249,8 @@ def _evaluate_in_turn(indices: Sequence[int], nursery: Nursery) -> bytes:
     total_s = min(max(nursery.settings.cpu_s, _SHARED_CPU_S), _SHARED_TOTAL_S)
     # What warm caches save a program of its stack must not decide: a deeper one is run alone.
     sys.setrecursionlimit(_SHARED_RECURSION)
+    # That is a lone program's.
+    del sys.modules["program"]
     # A collection in a program's time would end what others left. Without any, the first count
     # is how many objects live on, and proved programs cannot see the difference.
     gc.disable()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
@@ -17,9 +16,9 @@ from pad_ray.sandbox.values import UnsupportedValue, to_wire
 FILE_NAME = "<program>"
 MAX_MESSAGE = 500
 _RESERVE_BYTES = 1 << 20
-_RECURSION_LIMIT = 1000  # Python's own
-# `_executed` itself.
-_EXECUTED_FRAMES = 1
+RECURSION_LIMIT = 1000  # Python's own
+# `evaluate` and `_executed`.
+EVALUATE_FRAMES = 2
 # Called by a frame of its own, so that a program finds as many above `solution` as when it calls
 # that itself at its end.
 _CALL = compile("solution()", "<call>", "eval")
@@ -83,8 +82,9 @@ class BoundedOutput(io.RawIOBase):
 class Bench(NamedTuple):
     """What one lone program works with, made before it is forked: each new page costs it.
 
-    `reserve` is address space to give back where a program used up all of its memory, so that
-    its report can be made. The module is real, because dataclass-like code looks its own up.
+    The recursion limit is to be set then as well. `reserve` is address space to give back where a
+    program used up all of its memory, so that its report can be made. The module is real, because
+    dataclass-like code looks its own up.
     """
 
     module: ModuleType
@@ -101,16 +101,21 @@ def make_bench(max_bytes: int) -> Bench:
     return Bench(ModuleType("program"), stdout, printed, reserve)
 
 
+def lay_out(bench: Bench) -> None:
+    """Make a bench this process's own, for the programs that `evaluate` runs."""
+    sys.modules["program"] = bench.module
+    sys.stdout = bench.stdout
+
+
 def evaluate(source: bytes, max_bytes: int, bench: Bench) -> bytes:
     """Execute the program text, call its `solution()`, and return the report as JSON bytes.
 
-    The value, as JSON, and the printed text may each have `max_bytes` bytes.
+    The bench must be laid out. The value, as JSON, and the printed text may each have `max_bytes`
+    bytes.
     """
     code, printed = _compiled(source), None
     if isinstance(code, CodeType):
-        sys.modules["program"] = bench.module
-        sys.stdout, printed = bench.stdout, bench.printed
-        sys.setrecursionlimit(_RECURSION_LIMIT + _frames_above())
+        printed = bench.printed
         try:
             outcome = _executed(code, bench.module.__dict__, max_bytes)
         except MemoryError as error:
@@ -153,14 +158,6 @@ def evaluate_if_harmless(source: bytes, max_bytes: int) -> bytes | None:
     return _report(outcome, printed, crowded=True)
 
 
-def _frames_above() -> int:
-    """Return how many calls, of Python's count, are above those of a program to be executed."""
-    frame, frames = sys._getframe(1), 1
-    while frame.f_back is not None:
-        frame, frames = frame.f_back, frames + 1
-    return frames + _EXECUTED_FRAMES
-
-
 def _compiled(source: bytes) -> CodeType | Failure:
     try:
         text = source.decode("utf-8", "surrogatepass").removeprefix("\ufeff")
@@ -181,7 +178,7 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         solution = namespace.get("solution")
         if not callable(solution):
             return Failure("invalid", NoSolution("the program defines no function solution()"))
-        text = json.dumps(to_wire(eval(_CALL, {"solution": solution}), max_bytes))
+        text = _as_json(to_wire(eval(_CALL, {"solution": solution}), max_bytes))
         if len(text) > max_bytes:
             raise UnsupportedValue(f"the result is over {max_bytes >> 10} kB (output_kb)")
         return text
@@ -198,6 +195,13 @@ def _executed(code: CodeType, namespace: dict[str, Any], max_bytes: int) -> str 
         return Failure("error", error)
 
 
+def _as_json(wire: object) -> str:
+    """Return what `json.dumps` does; most values are one number, which needs little of it."""
+    if type(wire) is int or (type(wire) is float and wire - wire == 0):
+        return repr(wire)
+    return json.dumps(wire)
+
+
 def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool = False) -> bytes:
     """Return the report's JSON; with `crowded`, raise what may be the neighbours' MemoryError."""
     if isinstance(outcome, Failure):
@@ -205,38 +209,36 @@ def _report(outcome: str | Failure, printed: BoundedOutput | None, crowded: bool
     else:
         head = f'"status": "ok", "value": {outcome}'
     if printed is not None:
-        with _tolerated(crowded):  # the program may have closed its output
-            sys.stdout.flush()
+        _attempted(sys.stdout.flush, crowded)  # the program may have closed its output
         if printed.kept:
             text = json.dumps(printed.kept.decode("utf-8", "replace"))
             return f'{{{head}, "stdout": {text}}}'.encode()
     return f"{{{head}}}".encode()
 
 
-@contextlib.contextmanager
-def _tolerated(crowded: bool) -> Iterator[None]:
+def _attempted(call: Callable[[], Any], crowded: bool) -> Any:
+    """Return what a call returns, which may run the program's code; None where it raises."""
     try:
-        yield
+        return call()
     except MemoryError:
         if crowded:
             raise
-    except BaseException:  # the program's own code, as its __str__ is
+    except BaseException:  # the program's own
         pass
+    return None
 
 
 def _describe(failure: Failure, crowded: bool) -> dict[str, Any]:
     error = failure.error
     kind = type(error) if type(error) is not ForbiddenImport else ModuleNotFoundError
-    message = "<exception str() failed>"
-    with _tolerated(crowded):
-        syntax = issubclass(type(error), SyntaxError)
-        message = _clean(str(_SYNTAX["msg"](error) if syntax else error))
+    shown = _SYNTAX["msg"](error) if issubclass(type(error), SyntaxError) else error
+    message = _attempted(lambda: _clean(str(shown)), crowded)
     return {
         "status": failure.status,
         "error_type": _clean(_TYPE_NAME(kind)),
         "error_line": _line(error),
         "error_offset": _whole(_SYNTAX["offset"](error)) if _is_of_program(error) else None,
-        "message": message,
+        "message": "<exception str() failed>" if message is None else message,
     }
 
 

@@ -28,7 +28,13 @@ from pad_ray.sandbox.children import (
 )
 from pad_ray.sandbox.jail import Jail
 from pad_ray.sandbox.modules import COMMON_MODULES, PARTS, WARM_UPS
-from pad_ray.sandbox.program import NoMoreImports, evaluate, evaluate_if_harmless, make_bench
+from pad_ray.sandbox.program import (
+    NoMoreImports,
+    evaluate,
+    evaluate_if_harmless,
+    lay_out,
+    make_bench,
+)
 from pad_ray.sandbox.wire import (
     NOT_RUN,
     Reply,
@@ -155,6 +161,7 @@ def _prepare(settings: Settings, pipes: Pipes) -> Nursery:
     nursery = Nursery(settings, pipes, mmap(-1, PAGE_BYTES), bench)
     sys.addaudithook(nursery.attempts)
     _warm_up(settings.output_kb << 10)
+    lay_out(bench)
     nursery.jail = lockdown.build(settings.memory_mb, settings.cpu_s)
     for name in list(sys.modules):
         if name.partition(".")[0] in _TOOLS:
@@ -178,13 +185,12 @@ def _parts_of_packages() -> Iterator[str]:
 
 def _warm_up(max_bytes: int) -> None:
     """Have the interpreter adapt its code to what each child does, so that none pays for it."""
-    stdout = sys.stdout
     for _ in range(_WARM_RUNS):
         for program in WARM_UP:
-            evaluate(program, max_bytes, make_bench(max_bytes))
+            bench = make_bench(max_bytes)
+            lay_out(bench)
+            evaluate(program, max_bytes, bench)
             evaluate_if_harmless(program, max_bytes)
-    sys.stdout = stdout
-    del sys.modules["program"]
 
 
 def _import_random() -> None:
