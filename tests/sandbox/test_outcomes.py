@@ -348,6 +348,16 @@ def test_the_room_imports_neither_ray_nor_torch_nor_other_rooms() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_program_recurses_exactly_as_deep_as_in_plain_python(run_one: RunOne) -> None:
+    program = (
+        "def solution():\n    def down(calls):\n        try:\n            return down(calls + 1)\n"
+        "        except RecursionError:\n            return calls\n    return down(0)\n"
+    )
+    command = [sys.executable, "-I", "-c", f"{program}print(solution())"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run_one(program).value == int(plain.stdout)
+
+
 def test_no_report_ends_an_owner_that_recurses_deep_or_reads_short_numbers_only() -> None:
     """The parser would overflow the owner's stack, and not read a whole number that is right."""
     code = (
