@@ -85,7 +85,7 @@ def test_the_whole_suite_passes_on_another_python(version: str, tmp_path: Path) 
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([interpreter(version), "-m", "venv", tmp_path / "venv"], check=True)
     needed = ("hypothesis", "psutil", "pytest", "pytest-rerunfailures", "pytest-timeout")
-    needed += ("pytest-xdist", "numpy", "python-dateutil", "sympy")
+    needed += ("pytest-xdist", "markdown-it-py", "numpy", "python-dateutil", "sympy")
     subprocess.run([python, "-m", "pip", "install", "-q", *needed], check=True)
     quick = ["-m", "not slow and not cluster", "-q", "-p", "no:cacheprovider"]
     quick += ["--deselect", "tests/sandbox/test_pythons.py"]
